@@ -1,0 +1,1 @@
+"""Image servers -> raw: one thread a source, frames verbatim, nothing dropped."""

@@ -1,0 +1,1 @@
+"""groups -> people and programs: the group stream, the TraP drop-in, tail."""

@@ -1,0 +1,1 @@
+"""Image servers that speak the AARTFAAC image protocol, for tests and demos."""

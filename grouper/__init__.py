@@ -1,0 +1,1 @@
+"""raw -> groups: assembles timestamp groups and publishes them exactly once."""

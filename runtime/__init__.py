@@ -1,0 +1,1 @@
+"""What each process needs to run: settings, Kafka clients, topics, logs, metrics, health, shutdown."""

@@ -1,0 +1,1 @@
+"""What the bytes mean: frames, windows, FITS, record headers, catalogue entries, topic layout. Pure: no socket, no Kafka, no clock."""
