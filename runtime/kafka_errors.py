@@ -1,0 +1,102 @@
+"""What Kafka's errors mean for the person who runs us, and what helps."""
+
+# ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
+
+from confluent_kafka import KafkaError, KafkaException
+
+from runtime.errors import KafkaUnavailableError, MissingTopicError
+from schemas.errors import TraplineError
+
+_UNREACHABLE = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+    }
+)
+
+_MEANINGS: dict[int, str] = {
+    **dict.fromkeys(
+        _UNREACHABLE,
+        "Kafka can't be reached or does not answer; is it running, and is TRAPLINE_BOOTSTRAP_SERVERS right? "
+        "A broker that wants TLS or a login looks the same to a client that offers none "
+        "(TRAPLINE_SECURITY_PROTOCOL)",
+    ),
+    KafkaError._AUTHENTICATION: (
+        "Kafka refused the login; check TRAPLINE_SASL_MECHANISM, TRAPLINE_SASL_USERNAME and the password"
+    ),
+    KafkaError.SASL_AUTHENTICATION_FAILED: (
+        "Kafka refused the login; check TRAPLINE_SASL_MECHANISM, TRAPLINE_SASL_USERNAME and the password"
+    ),
+    KafkaError._SSL: (
+        "the encrypted connection to Kafka failed; check TRAPLINE_SECURITY_PROTOCOL, TRAPLINE_SSL_CA_FILE "
+        "and the client's certificate"
+    ),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; grant it the right (an ACL)",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        "this user may not use the consumer group; grant it READ on the group (an ACL)"
+    ),
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
+        "this user may not write transactions; grant it WRITE on transactional ids that begin with the "
+        "topic prefix (an ACL)"
+    ),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user lacks a right on the cluster; grant it (an ACL)",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "the topic does not exist; `trapline topics create` makes it",
+    KafkaError._UNKNOWN_TOPIC: "the topic does not exist; `trapline topics create` makes it",
+    KafkaError._UNKNOWN_PARTITION: "the partition does not exist; `trapline topics check` compares them",
+    KafkaError.MSG_SIZE_TOO_LARGE: (
+        "a record is larger than the limit; raise TRAPLINE_MAX_FRAME_BYTES, and the topic's "
+        "max.message.bytes to match (`trapline topics check` names the figure)"
+    ),
+    KafkaError.RECORD_LIST_TOO_LARGE: (
+        "a batch is larger than the topic's max.message.bytes (`trapline topics check` names the figure)"
+    ),
+    KafkaError.INVALID_TIMESTAMP: (
+        "the topic refuses the record's time; `trapline topics check` names the message.timestamp settings"
+    ),
+    KafkaError.INVALID_REPLICATION_FACTOR: "there are fewer brokers than the replication factor asks for",
+    KafkaError.NOT_ENOUGH_REPLICAS: "too few replicas are in sync (min.insync.replicas); is a broker down?",
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: (
+        "too few replicas are in sync (min.insync.replicas); is a broker down?"
+    ),
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: (
+        "the transaction time-out is above the broker's transaction.max.timeout.ms"
+    ),
+    KafkaError._FENCED: "another process has taken over this transactional id or this static member",
+    KafkaError.FENCED_INSTANCE_ID: "another process has joined the consumer group under this static name",
+    KafkaError.OFFSET_METADATA_TOO_LARGE: "the offset's metadata is above the broker's 4096 bytes",
+}
+
+
+def explain(error: KafkaError) -> str:
+    """What an error means in words, what helps, and Kafka's own text in brackets."""
+    meaning = _MEANINGS.get(error.code())
+    detail = f"{error.name()}: {error.str()}"
+    return f"{meaning} ({detail})" if meaning else f"Kafka reports {detail}"
+
+
+def kafka_error(error: KafkaException) -> KafkaError:
+    """The KafkaError that an exception carries."""
+    cause = error.args[0] if error.args else None
+    return cause if isinstance(cause, KafkaError) else KafkaError(KafkaError._FAIL, str(error))
+
+
+def as_trapline_error(error: KafkaException, topic: str | None = None) -> TraplineError:
+    """The exception as one of ours, with words that help.
+
+    Args:
+        error: what confluent-kafka raised.
+        topic: the topic concerned, if there is one.
+    """
+    cause = kafka_error(error)
+    text = f"{topic}: {explain(cause)}" if topic else explain(cause)
+    if cause.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+        return MissingTopicError(text)
+    return KafkaUnavailableError(text)

@@ -1,0 +1,119 @@
+"""Questions to Kafka that several rooms ask: does a topic exist, how many partitions, where it ends."""
+
+import time
+from collections.abc import Iterable
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # public, but not in its __all__
+
+from runtime.errors import KafkaUnavailableError, MissingTopicError
+from runtime.kafka_clients import KafkaAdmin, LogConsumer
+from runtime.kafka_errors import as_trapline_error, explain, kafka_error
+
+_ASK_S = 2.0  # one attempt; short, so that a refused login is told at once and not as a time-out
+
+
+def require_kafka(admin: KafkaAdmin, timeout_s: float = 10.0) -> None:
+    """Wait until Kafka answers.
+
+    Raises:
+        KafkaUnavailableError: it did not in time, or it refused us; says which.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            admin.list_topics(timeout=max(0.1, min(_ASK_S, deadline_s - time.monotonic())))
+        except KafkaException as error:
+            admin.poll(0)  # runs the error callback, which alone knows of a refused login
+            if admin.state.refusal is not None:
+                raise KafkaUnavailableError(explain(admin.state.refusal)) from error
+            if time.monotonic() >= deadline_s:
+                raise as_trapline_error(error) from error
+        else:
+            admin.state.works()
+            return
+
+
+def partition_count(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> int | None:
+    """The number of a topic's partitions; None where the topic does not exist.
+
+    Asks in a way that does not create the topic, which a producer's metadata request would do on brokers
+    with `auto.create.topics.enable`.
+
+    Raises:
+        KafkaUnavailableError: Kafka did not answer, or refused.
+    """
+    require_kafka(admin, timeout_s)
+    answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+    try:
+        return len(answer[topic].result(timeout_s).partitions)
+    except KafkaException as error:
+        if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise as_trapline_error(error, topic) from error
+
+
+def require_topic(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> int:
+    """The number of a topic's partitions.
+
+    Raises:
+        MissingTopicError: there is no such topic.
+        KafkaUnavailableError: Kafka did not answer, or refused.
+    """
+    count = partition_count(admin, topic, timeout_s)
+    if count is None:
+        raise MissingTopicError(
+            f"topic {topic} does not exist; `trapline topics create` makes it (or is "
+            "TRAPLINE_TOPIC_PREFIX another one?)"
+        )
+    return count
+
+
+def true_end_offsets(
+    client: KafkaAdmin | LogConsumer, topic: str, partitions: Iterable[int], timeout_s: float = 10.0
+) -> dict[int, int]:
+    """One past the last record of each partition, open transactions and markers included.
+
+    A read_committed consumer's `get_watermark_offsets` stops short, at the last stable offset.
+
+    Raises:
+        KafkaException: Kafka did not answer, or refused.
+    """
+    return _offsets(client, topic, partitions, OffsetSpec.latest(), timeout_s)
+
+
+def true_end_offset(
+    client: KafkaAdmin | LogConsumer, partition: TopicPartition, timeout_s: float = 10.0
+) -> int:
+    """As `true_end_offsets`, of one partition."""
+    number = partition.partition
+    return true_end_offsets(client, partition.topic, [number], timeout_s)[number]
+
+
+def begin_offsets(
+    client: KafkaAdmin | LogConsumer, topic: str, partitions: Iterable[int], timeout_s: float = 10.0
+) -> dict[int, int]:
+    """The oldest offset that each partition still holds.
+
+    Raises:
+        KafkaException: Kafka did not answer, or refused.
+    """
+    return _offsets(client, topic, partitions, OffsetSpec.earliest(), timeout_s)
+
+
+def _offsets(
+    client: KafkaAdmin | LogConsumer,
+    topic: str,
+    partitions: Iterable[int],
+    spec: OffsetSpec,
+    timeout_s: float,
+) -> dict[int, int]:
+    admin = client.admin if isinstance(client, LogConsumer) else client
+    asked = {TopicPartition(topic, number): spec for number in partitions}
+    if not asked:
+        return {}
+    answers = admin.list_offsets(
+        asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
+    )
+    # The future's own time-out is a last resort: the request's comes first and says why.
+    return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}

@@ -1,0 +1,87 @@
+"""What librdkafka says about a client outside of any call: errors of brokers and logins, statistics."""
+
+# ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from runtime.logs import get_logger
+
+log = get_logger(__name__)
+
+_QUIET_S = 30.0  # librdkafka repeats an error at each attempt to connect
+
+REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
+"""Errors that no waiting mends: the broker, or we, refused the other side."""
+
+OnError = Callable[[KafkaError], None]
+OnStats = Callable[[dict[str, Any]], None]
+
+
+class _NotTwice(logging.Filter):
+    """Lets librdkafka's failed connections to the error callback alone, which is called for each too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("FAIL ")
+
+
+librdkafka_log = logging.getLogger("librdkafka")
+"""librdkafka's own lines, through the one handler of the process."""
+librdkafka_log.addFilter(_NotTwice())
+
+
+class ClientState:
+    """The last error of one client, and whether any broker is up, as far as its callbacks know.
+
+    The callbacks run inside the client's poll, consume and flush, on the calling thread.
+    """
+
+    def __init__(self, on_error: OnError | None = None, on_stats: OnStats | None = None) -> None:
+        """Listen.
+
+        Args:
+            on_error: told of every error as well.
+            on_stats: gets librdkafka's statistics, decoded.
+        """
+        self.last_error: KafkaError | None = None
+        self.refusal: KafkaError | None = None
+        self.all_brokers_down = False
+        self._on_error = on_error
+        self._on_stats = on_stats
+        self._logged_s: dict[int, float] = {}
+
+    def callbacks(self, stats_interval_s: float) -> dict[str, Any]:
+        """The callbacks, as part of a client's configuration."""
+        options: dict[str, Any] = {"error_cb": self.error}
+        if self._on_stats is not None:
+            options |= {"stats_cb": self._stats, "statistics.interval.ms": round(stats_interval_s * 1000)}
+        return options
+
+    def works(self) -> None:
+        """A call to Kafka succeeded: earlier errors are over."""
+        self.last_error = None
+        self.refusal = None
+        self.all_brokers_down = False
+
+    def error(self, error: KafkaError) -> None:
+        """The error callback."""
+        self.last_error = error
+        if error.code() in REFUSALS:
+            self.refusal = error
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self.all_brokers_down = True
+        now_s = time.monotonic()
+        if now_s - self._logged_s.get(error.code(), -_QUIET_S) >= _QUIET_S:
+            self._logged_s[error.code()] = now_s
+            log.warning("Kafka client reports an error", error=error.name(), cause=error.str())
+        if self._on_error is not None:
+            self._on_error(error)
+
+    def _stats(self, text: str) -> None:
+        if self._on_stats is not None:
+            self._on_stats(json.loads(text))

@@ -1,0 +1,18 @@
+"""Every settings class there is: one environment and one TOML file serve all processes.
+
+With these known, a key of another process is told from a misspelt one, which is refused.
+"""
+
+from consumer.settings import ConsumerSettings, TrapSettings
+from grouper.settings import GrouperSettings
+from runtime.settings import ProcessSettings, declare_settings
+from runtime.topics import TopicsSettings
+
+KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
+    ConsumerSettings,
+    GrouperSettings,
+    TopicsSettings,
+    TrapSettings,
+)
+
+declare_settings(KNOWN_SETTINGS)

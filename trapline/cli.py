@@ -1,0 +1,125 @@
+"""The command `trapline`: finds the verb, and turns whatever goes wrong into one line and a status."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from schemas.errors import TraplineError
+from trapline.verb import VerbGroup
+from trapline.version import __version__
+
+# Name, and what `trapline --help` says of it: known without importing the verb, so that help is quick.
+VERBS = {
+    "broker": "Run Apache Kafka here, without Docker or a system Java.",
+    "emulator": "Serve images like a telescope's image servers.",
+    "connector": "Read image servers into Kafka.",
+    "grouper": "Group the images of each timestamp, exactly once.",
+    "tail": "Print timestamp groups as they come.",
+    "topics": "Create the topics, or check their settings.",
+    "demo": "Show everything at once: Kafka, emulator, connector, grouper, tail.",
+}
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+_EPILOG = """\b
+Exit status:
+  0    done, or stopped cleanly by SIGTERM or Ctrl-C
+  1    an error; the last line on stderr says which and what helps
+  2    a wrong option or setting
+  130  interrupted before there was anything to stop cleanly
+
+\b
+Every option is also an environment variable (--topic-prefix: TRAPLINE_TOPIC_PREFIX) and a key of the
+TOML file that --config or TRAPLINE_CONFIG_FILE names (topic_prefix). The command line wins over the
+environment, the environment over the file.
+"""
+
+
+class _LazyGroup(VerbGroup):
+    """Imports a verb's module when the verb is used."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        import_module("trapline.all_settings")  # the keys of all processes, for the settings' check
+        command = import_module(f"trapline.commands.{name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"trapline.commands.{name}.command is not a click command")
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples="""
+        trapline demo
+        trapline topics create --bootstrap-servers kafka:9092
+        trapline connector --source sb0=tcp://10.0.0.1:6666 --source sb1=tcp://10.0.0.2:6666
+        trapline grouper --config trapline.toml
+        trapline tail --json
+    """,
+)
+@click.version_option(__version__, prog_name="trapline", message="%(prog)s %(version)s")
+def trapline() -> None:
+    """Radio-telescope image streams through Apache Kafka, grouped by timestamp, exactly once."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with its status."""
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line; what goes wrong becomes one line on stderr and the status returned."""
+    try:
+        status = trapline.main(args=args, prog_name="trapline", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone (`trapline tail | head`): nothing more to say, and Python
+        # must not try to flush what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TraplineError as error:
+        return _failed(error)
+    except Exception as error:
+        ours = _from_kafka(error)
+        if ours is None:
+            raise
+        return _failed(ours)
+    return status if isinstance(status, int) else EXIT_OK
+
+
+def _failed(error: TraplineError) -> int:
+    click.echo(f"trapline: error: {error}", err=True)
+    status = getattr(error, "exit_status", EXIT_ERROR)
+    return status if isinstance(status, int) else EXIT_ERROR
+
+
+def _from_kafka(error: Exception) -> TraplineError | None:
+    """The error in our words where it is one of Kafka's; without importing the client for its sake."""
+    client: Any = sys.modules.get("confluent_kafka")
+    if client is None or not isinstance(error, client.KafkaException):
+        return None
+    from runtime.kafka_errors import as_trapline_error  # noqa: PLC0415  only where Kafka is in use
+
+    return as_trapline_error(error)
