@@ -1,0 +1,26 @@
+"""What can go wrong in the emulator on purpose.
+
+TraplineError
+└── EmulatorError
+    ├── PortError           a port cannot be had
+    ├── FitsFolderError     the user's FITS files cannot be served
+    └── MisbehaviourError   a fault that does not exist or makes no sense
+"""
+
+from schemas.errors import TraplineError
+
+
+class EmulatorError(TraplineError):
+    """The emulator cannot do what it was asked for."""
+
+
+class PortError(EmulatorError):
+    """A port cannot be had."""
+
+
+class FitsFolderError(EmulatorError):
+    """The user's FITS files cannot be served."""
+
+
+class MisbehaviourError(EmulatorError, ValueError):
+    """A fault that does not exist or makes no sense."""

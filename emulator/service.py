@@ -1,0 +1,252 @@
+"""The emulator: image servers in a thread, for the command line and for tests alike."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from schemas.source import Source
+
+from emulator import metrics
+from emulator.broadcast import Broadcast, RunPlan, log_departure
+from emulator.client import Client
+from emulator.errors import EmulatorError
+from emulator.fits_images import FitsImages
+from emulator.images import Images, SkyImages, ring_steps
+from emulator.ledger import Ledger
+from emulator.metrics import Counts
+from emulator.misbehaviour import FAULTS, Misconduct
+from emulator.settings import DEFAULT_SOURCES, EmulatorSettings
+from emulator.switchboard import Departure, Port, Switchboard
+from emulator.truth import TruthFile
+from runtime.logs import get_logger
+from runtime.shutdown import Shutdown
+from schemas.window import PixelOrder
+
+log = get_logger(__name__)
+
+_WATCH_S = 0.1
+_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+
+
+class Emulator:
+    """Image servers that can be started and stopped inside a process; also a context manager.
+
+    Example:
+        with Emulator(EmulatorSettings(emulator_sources=2, emulator_port=0)) as emulator:
+            connect_to(emulator.sources)
+
+    Raises (start):
+        PortError, FitsFolderError, EmulatorError: what is wrong and which option helps.
+    """
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self._settings = settings
+        self._broadcast: Broadcast | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._ledger = Ledger(None)
+        self._truth: TruthFile | None = None
+        self._ports: dict[str, Port] = {}
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The servers as a connector is told of them, with their real ports."""
+        settings = self._settings
+        # A client cannot connect to "all addresses"; on this machine the loopback address does.
+        host = "127.0.0.1" if settings.emulator_host in _ANY_ADDRESS else settings.emulator_host
+        return tuple(
+            Source(name, host, port.number, settings.emulator_pixel_order)
+            for name, port in self._ports.items()
+        )
+
+    @property
+    def sources_value(self) -> str:
+        """The same as a value of TRAPLINE_SOURCES."""
+        return ",".join(_source_text(source) for source in self.sources)
+
+    @property
+    def counts(self) -> Counts:
+        """What the run has done so far."""
+        return self._ledger.counts
+
+    def problem(self) -> str | None:
+        """Why it does not serve; None while all is well."""
+        return "not started yet" if self._broadcast is None else self._broadcast.heartbeat.problem()
+
+    def start(self) -> None:
+        """Render ahead, open the ports, and serve in a thread. When it returns, clients can connect."""
+        settings = self._settings
+        images = _images(settings)
+        images.prepare(settings.pace.begin(*_now()))
+        names = tuple(f"sb{index}" for index in range(images.source_count))
+        metrics.touch(names, tuple(FAULTS))
+        switchboard = Switchboard(self._on_departure)
+        try:
+            for index, name in enumerate(names):
+                number = settings.emulator_port + index if settings.emulator_port else 0
+                self._ports[name] = switchboard.listen(settings.emulator_host, number, self._greet)
+            if settings.emulator_truth is not None:
+                self._truth = TruthFile(settings.emulator_truth)
+            if settings.emulator_ports_file is not None:
+                _write_whole(settings.emulator_ports_file, self.sources_value + "\n")
+        except BaseException:
+            switchboard.close()
+            raise
+        self._ledger = Ledger(self._truth)
+        plan = RunPlan(
+            settings.pace,
+            settings.emulator_frames,
+            settings.wait_for_clients,
+            settings.emulator_backlog_frames,
+        )
+        misconduct = Misconduct(settings.emulator_misbehave, names)
+        self._broadcast = Broadcast(
+            plan,
+            images=images,
+            switchboard=switchboard,
+            ports=self._ports,
+            misconduct=misconduct,
+            ledger=self._ledger,
+        )
+        self._thread = threading.Thread(target=self._serve, name="emulator", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a finite run to end; says whether it has.
+
+        Raises:
+            Exception: whatever ended it early.
+        """
+        if self._thread is None:
+            raise RuntimeError("wait() before start()")
+        self._thread.join(timeout_s)
+        if self._failure is not None:
+            raise self._failure
+        return not self._thread.is_alive()
+
+    def stop(self) -> Counts:
+        """End the run: clients may read what is under way, then the end of the stream. Idempotent.
+
+        Raises:
+            Exception: whatever ended it early.
+        """
+        if self._broadcast is not None:
+            self._broadcast.stop()
+            self.wait()
+        return self.counts
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _serve(self) -> None:
+        try:
+            if self._broadcast is not None:
+                self._broadcast.run()
+        except Exception as failure:  # noqa: BLE001 - handed to whoever waits for the thread
+            self._failure = failure
+        finally:
+            if self._truth is not None:
+                self._truth.close()
+
+    def _name_of(self, port: Port) -> str:
+        return next(name for name, each in self._ports.items() if each is port)
+
+    def _greet(self, port: Port, client: Client) -> None:
+        source = self._name_of(port)
+        metrics.CLIENTS.labels(source).set(len(port.clients))
+        log.info("client connected", source=source, client=client.name)
+
+    def _on_departure(self, departure: Departure) -> None:
+        log_departure(departure, self._name_of(departure.port))
+
+
+class EmulatorService:
+    """`trapline emulator`: an Emulator until its run ends or the process is asked to stop.
+
+    Args:
+        settings: checked.
+        announce: called once the servers answer, with a value for TRAPLINE_SOURCES.
+    """
+
+    def __init__(self, settings: EmulatorSettings, announce: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._announce = announce
+        self._emulator = Emulator(settings)
+
+    def problem(self) -> str | None:
+        """Why it does not serve, or serves no more; None while all is well."""
+        return self._emulator.problem()
+
+    def run(self, shutdown: Shutdown) -> Counts:
+        """Serve; returns the final counts, which are logged as well.
+
+        Raises:
+            EmulatorError: the emulator cannot start.
+        """
+        self._emulator.start()
+        try:
+            log.info("serving", sources=len(self._emulator.sources), **_described(self._settings))
+            self._announce(self._emulator.sources_value)
+            while not self._emulator.wait(0.0) and not shutdown.wait(_WATCH_S):
+                pass
+        finally:
+            counts = self._emulator.stop()
+            log.info("stopped", **dataclasses.asdict(counts))
+        return counts
+
+
+def _images(settings: EmulatorSettings) -> Images:
+    if settings.emulator_fits is not None:
+        return FitsImages(
+            settings.emulator_fits,
+            settings.emulator_sources,
+            settings.emulator_keep_dates,
+            settings.emulator_pixel_order,
+        )
+    count = settings.emulator_sources or DEFAULT_SOURCES
+    ring = ring_steps(settings.emulator_ring, settings.emulator_rate, settings.emulator_size, count)
+    return SkyImages(
+        settings.emulator_seed, settings.emulator_size, count, ring, settings.emulator_pixel_order
+    )
+
+
+def _now() -> tuple[int, float]:
+    return time.time_ns() // 1000, time.monotonic()
+
+
+def _source_text(source: Source) -> str:
+    host = f"[{source.host}]" if ":" in source.host else source.host
+    order = "?pixel_order=transposed" if source.pixel_order is PixelOrder.TRANSPOSED else ""
+    return f"{source.name}=tcp://{host}:{source.port}{order}"
+
+
+def _described(settings: EmulatorSettings) -> dict[str, str | int]:
+    """The settings that tell one run from another, for the log."""
+    rate = settings.emulator_rate
+    faults = ",".join(str(one) for one in settings.emulator_misbehave)
+    return {
+        "images": str(settings.emulator_fits or settings.emulator_size),
+        "rate": "max" if rate is None else f"{rate:g}/s",
+        "frames": "until stopped" if settings.emulator_frames is None else settings.emulator_frames,
+        **({"misbehave": faults} if faults else {}),
+    }
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that nobody ever sees half-written."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise EmulatorError(f"cannot write the ports file {path}: {error.strerror}") from error
