@@ -7,8 +7,10 @@ with kept dates once, in the order of their dates.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from emulator.frame import Exposure, find_date_card
 from emulator.images import RING_BYTES, Step
 from emulator.pacing import Schedule
 from runtime.logs import get_logger
-from schemas.cards import Cards
+from schemas.cards import PIXEL_SIZE, Cards
 from schemas.errors import SchemaError
 from schemas.frequency import frequency_hz
 from schemas.timestamp import format_timestamp
@@ -61,11 +63,11 @@ class FitsImages:
     """
 
     def __init__(
-        self, folder: Path, source_count: int | None, keep_dates: bool, pixel_order: PixelOrder
+        self, folder: Path, source_count: int | None, *, keep_dates: bool, pixel_order: PixelOrder
     ) -> None:
         self._pixel_order = pixel_order
         self._keep_dates = keep_dates
-        files = [_inspect(path, keep_dates) for path in _files_of(folder)]
+        files = [_inspect(path, keep_dates=keep_dates) for path in _files_of(folder)]
         by_source = _lay_out(files, source_count)
         self.source_count: int = len(by_source)
         self._plan = _by_date(by_source) if keep_dates else None
@@ -125,32 +127,52 @@ def _files_of(folder: Path) -> list[Path]:
     return paths
 
 
-def _read(path: Path) -> tuple[Any, Any]:
-    """The first image of a file: its header, made true for float32, and its values."""
+def _first_image(hdus: Iterable[Any], path: Path) -> Any:
+    """The first HDU with an image, its shape checked."""
+    for hdu in hdus:
+        if hdu.is_image and hdu.shape:
+            shape = hdu.shape
+            if len(shape) not in _AXES or 0 in shape or prod(shape[:-2]) != 1:
+                raise FitsFolderError(
+                    f"{path}: an image of the protocol has two axes, further ones of length 1; "
+                    f"this has (NAXISn, …, NAXIS1) = {shape}"
+                )
+            return hdu
+    raise FitsFolderError(f"{path}: it holds no image")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The first image's HDU.
+
+    Raises:
+        FitsFolderError: the file is not readable or has no image that can be served.
+    """
     from astropy.io import fits  # noqa: PLC0415  half a second that only this feature costs
 
     try:
-        with fits.open(path, memmap=False) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and hdu.data is not None:
-                    header, image = hdu.header.copy(), np.asarray(hdu.data, dtype=np.float32)
-                    break
-            else:
-                raise FitsFolderError(f"{path}: it holds no image")
+        with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+            yield _first_image(hdus, path)
     except OSError as error:
         raise FitsFolderError(f"{path}: not readable as FITS: {error}") from error
-    if image.ndim not in _AXES or image.size == 0 or image[..., 0, 0].size != 1:
-        raise FitsFolderError(
-            f"{path}: an image of the protocol has two axes, further ones of length 1; this has {image.shape}"
-        )
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """The first image of a file: its header, made true for float32, and its values."""
+    from astropy.io import fits  # noqa: PLC0415  see _opened
+
+    with _opened(path) as hdu:
+        header = hdu.header.copy()
+        image = np.asarray(hdu.data, dtype=np.float32)
     for keyword in _STORAGE_CARDS:
         header.remove(keyword, ignore_missing=True)
     return fits.PrimaryHDU(image, header).header, image
 
 
-def _inspect(path: Path, keep_dates: bool) -> _File:
-    header, image = _read(path)
-    cards = Cards.scan(header.tostring().encode("ascii"))
+def _inspect(path: Path, *, keep_dates: bool) -> _File:
+    with _opened(path) as hdu:
+        cards = Cards.scan(hdu.header.tostring().encode("ascii"))
+        nbytes = PIXEL_SIZE * prod(hdu.shape)
     timestamp_us: int | None = None
     if keep_dates:
         try:
@@ -161,7 +183,7 @@ def _inspect(path: Path, keep_dates: bool) -> _File:
         frequency: float | None = frequency_hz(cards)
     except SchemaError:
         frequency = None
-    return _File(path, timestamp_us, frequency, image.size * 4)
+    return _File(path, timestamp_us, frequency, nbytes)
 
 
 def _lay_out(files: Sequence[_File], source_count: int | None) -> list[list[_File]]:

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from schemas.source import Source
-
 from emulator import metrics
 from emulator.broadcast import Broadcast, RunPlan, log_departure
 from emulator.client import Client
@@ -24,7 +22,7 @@ from emulator.switchboard import Departure, Port, Switchboard
 from emulator.truth import TruthFile
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
-from schemas.window import PixelOrder
+from schemas.source import Source
 
 log = get_logger(__name__)
 
@@ -66,7 +64,7 @@ class Emulator:
     @property
     def sources_value(self) -> str:
         """The same as a value of TRAPLINE_SOURCES."""
-        return ",".join(_source_text(source) for source in self.sources)
+        return ",".join(map(str, self.sources))
 
     @property
     def counts(self) -> Counts:
@@ -210,8 +208,8 @@ def _images(settings: EmulatorSettings) -> Images:
         return FitsImages(
             settings.emulator_fits,
             settings.emulator_sources,
-            settings.emulator_keep_dates,
-            settings.emulator_pixel_order,
+            keep_dates=settings.emulator_keep_dates,
+            pixel_order=settings.emulator_pixel_order,
         )
     count = settings.emulator_sources or DEFAULT_SOURCES
     ring = ring_steps(settings.emulator_ring, settings.emulator_rate, settings.emulator_size, count)
@@ -222,12 +220,6 @@ def _images(settings: EmulatorSettings) -> Images:
 
 def _now() -> tuple[int, float]:
     return time.time_ns() // 1000, time.monotonic()
-
-
-def _source_text(source: Source) -> str:
-    host = f"[{source.host}]" if ":" in source.host else source.host
-    order = "?pixel_order=transposed" if source.pixel_order is PixelOrder.TRANSPOSED else ""
-    return f"{source.name}=tcp://{host}:{source.port}{order}"
 
 
 def _described(settings: EmulatorSettings) -> dict[str, str | int]:

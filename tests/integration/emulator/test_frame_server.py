@@ -6,6 +6,7 @@ import pytest
 from emulator.errors import PortError
 from emulator.frame_server import FrameServer
 from emulator.script import Close, Pause, Reset, Send
+from tests.support.waiting import wait_until
 
 
 def connect(server: FrameServer) -> socket.socket:
@@ -45,9 +46,12 @@ def test_a_pause_keeps_the_connection_open():
 
 
 def test_a_reset_breaks_the_connection():
-    with FrameServer([b"x", Pause(0.1), Reset()]) as server, connect(server) as connection:
-        with pytest.raises(ConnectionResetError):
-            read_all(connection)
+    with (
+        FrameServer([b"x", Pause(0.1), Reset()]) as server,
+        connect(server) as connection,
+        pytest.raises(ConnectionResetError),
+    ):
+        read_all(connection)
 
 
 def test_more_can_be_sent_to_those_who_are_there():
@@ -73,9 +77,7 @@ def test_a_client_that_leaves_is_noticed_and_others_go_on():
         leaver.close()
         with stayer:
             assert len(read_all(stayer)) == len(payload)
-        deadline_s = time.monotonic() + 20
-        while not server.departures and time.monotonic() < deadline_s:
-            time.sleep(0.01)
+        wait_until(lambda: server.departures, message="the departure was not noticed")
         assert len(server.departures) == 1
         assert server.clients == 0
 

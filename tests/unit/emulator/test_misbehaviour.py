@@ -173,7 +173,7 @@ def test_reversed_steps_begin_with_the_last_source():
     assert list(misconduct.order(1)) == ["sb2", "sb1", "sb0"]
 
 
-def test_sources_have_a_fault_in_turn_unless_one_is_named(frames):
+def test_sources_have_a_fault_in_turn_unless_one_is_named():
     one = Misbehaviour.parse("wrong-magic:every=2")
     hit = [(step, source) for step in range(8) for source in SOURCES if one.hits(step, source, SOURCES)]
     assert hit == [(1, "sb0"), (3, "sb1"), (5, "sb2"), (7, "sb0")]
