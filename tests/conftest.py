@@ -1,0 +1,30 @@
+"""The broker of the session, a broker of a test's own, and names that keep tests apart."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kafka import Kafka, OwnKafka, session_kafka
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A real Kafka for the whole session. It is shared: a test uses topics under its `topic_prefix`."""
+    with session_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnKafka]:
+    """An embedded Kafka of this test alone: .kill(), .stop(), .restart(), .pause(), .resume()."""
+    with OwnKafka(tmp_path_factory.mktemp("own-kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A topic prefix of this test alone, which says whose it is."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", request.node.name).strip("-")[:40]
+    return f"{name}-{uuid.uuid4().hex[:8]}"

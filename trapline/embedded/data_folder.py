@@ -1,0 +1,199 @@
+"""The data folder: who uses it, which cluster it holds, on which ports.
+
+DIR/cluster.json     what must stay the same over restarts
+DIR/lock             locked while the broker runs; holds the process id of who started it
+DIR/node-1/          one folder a node: server.properties, kafka.log, jvm.log
+DIR/node-1/data/     Kafka's own files: the records
+"""
+
+import base64
+import fcntl
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trapline.embedded.errors import DataFolderError, PortError
+from trapline.embedded.ports import HOST, free_port, is_free
+
+_LAYOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One Kafka process of the cluster.
+
+    Attributes:
+        node_id: Kafka's number of it, from 1.
+        port: of its clients.
+        controller_port: of the metadata quorum.
+        chosen: the port was picked by us, not asked for.
+    """
+
+    node_id: int
+    port: int
+    controller_port: int
+    chosen: bool
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT for clients."""
+        return f"{HOST}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What must stay the same over restarts on the same data.
+
+    Attributes:
+        cluster_id: Kafka's: 16 random bytes in base64.
+        nodes: in the order of their numbers.
+    """
+
+    cluster_id: str
+    nodes: tuple[Node, ...]
+
+    def to_json(self) -> str:
+        """For cluster.json."""
+        return json.dumps({"v": _LAYOUT, **asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Cluster":
+        """The inverse.
+
+        Raises:
+            ValueError, KeyError, TypeError: this is not such a text.
+        """
+        fields: Any = json.loads(text)
+        if fields["v"] != _LAYOUT:
+            raise ValueError(f"its layout is {fields['v']}, not {_LAYOUT}")
+        return cls(str(fields["cluster_id"]), tuple(Node(**node) for node in fields["nodes"]))
+
+
+class DataFolder:
+    """A data folder that is ours until `close`.
+
+    Args:
+        path: made if it does not exist.
+
+    Raises:
+        DataFolderError: another broker uses it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        if "," in str(self.path):
+            raise DataFolderError(
+                f"Kafka takes the comma in {self.path} for a separator; name another folder"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("a+", encoding="ascii")
+        except OSError as error:
+            raise DataFolderError(
+                f"cannot use {self.path} for Kafka's data ({error.strerror}); "
+                "name a folder that can be written with --data"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise DataFolderError(
+                f"the data folder {self.path} is in use by a broker that process {owner} started; "
+                "stop that one, or name another folder with --data"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
+
+    @property
+    def lock_fd(self) -> int:
+        """The locked file; a process that keeps it open keeps the folder locked."""
+        return self._lock.fileno()
+
+    def close(self) -> None:
+        """Give the folder up."""
+        self._lock.close()
+
+    def node_folder(self, node: Node) -> Path:
+        """The folder of one node."""
+        return self.path / f"node-{node.node_id}"
+
+    def is_formatted(self, node: Node) -> bool:
+        """Kafka has prepared the node's data folder; it writes this file last."""
+        return (self.node_folder(node) / "data" / "meta.properties").exists()
+
+    def cluster(self, port: int) -> Cluster:
+        """The cluster of this folder, new or known, with ports that are free now; remembered here.
+
+        Args:
+            port: for clients; 0: the one that was used last, or any free one.
+
+        Raises:
+            PortError: that port is taken.
+            DataFolderError: the folder holds something else.
+        """
+        known = self._read()
+        if known is None and any(self.path.glob("*/meta.properties")):
+            raise DataFolderError(
+                f"{self.path} holds the data of another Kafka; name another folder with --data"
+            )
+        node = self._with_ports(known.nodes[0] if known else None, port)
+        cluster = Cluster(known.cluster_id if known else _new_cluster_id(), (node,))
+        self.remember(cluster)
+        return cluster
+
+    def remember(self, cluster: Cluster) -> None:
+        """Write cluster.json.
+
+        Raises:
+            DataFolderError: it cannot be written.
+        """
+        partial = self.path / "cluster.json.tmp"
+        try:
+            partial.write_text(cluster.to_json(), encoding="ascii")
+            partial.replace(self.path / "cluster.json")
+        except OSError as error:
+            raise DataFolderError(f"cannot write {self.path / 'cluster.json'} ({error.strerror})") from error
+
+    def _read(self) -> Cluster | None:
+        path = self.path / "cluster.json"
+        try:
+            return Cluster.from_json(path.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataFolderError(
+                f"{path} is not what an embedded Kafka of this version wrote ({error}); "
+                "name another folder with --data"
+            ) from error
+
+    @staticmethod
+    def _with_ports(known: Node | None, port: int) -> Node:
+        wanted = port or (known.port if known else 0)
+        if wanted and not is_free(wanted):
+            kept = "" if port else ", the one this data folder was used with,"
+            raise PortError(
+                f"port {wanted}{kept} is in use on {HOST}; stop who listens there, or choose another one "
+                "with --port (0 with a new data folder picks a free one)"
+            )
+        client = wanted or free_port()
+        # Only the node itself talks to its controller port: any free one does.
+        controller = known.controller_port if known else 0
+        if not controller or controller == client or not is_free(controller):
+            controller = free_port(taken=(client,))
+        return Node(
+            1, client, controller, chosen=not wanted or (known is not None and known.chosen and not port)
+        )
+
+
+def _new_cluster_id() -> str:
+    """Like Kafka's own: a random UUID in URL-safe base64, not beginning with '-'."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
+        if not text.startswith("-"):
+            return text
