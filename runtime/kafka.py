@@ -17,6 +17,7 @@ from runtime.kafka_queries import (
 )
 from runtime.kafka_state import ClientState, OnError, OnStats
 from runtime.settings import TraplineSettings
+from schemas.topics import RECORD_HEADROOM
 
 __all__ = [
     "ClientState",
@@ -38,22 +39,20 @@ __all__ = [
     "true_end_offsets",
 ]
 
-RECORD_OVERHEAD_BYTES = 64 * 1024
-"""What a record may be larger than its frame: key, headers, batch framing, and the FITS header that
-becomes 2880-byte blocks on the way to groups. Measured: below 8 KiB."""
-
 _RECEIVE_MARGIN_BYTES = 512  # librdkafka wants receive.message.max.bytes this much above fetch.max.bytes
+_FETCH_MAX_BYTES = 50 * 1024**2  # librdkafka's default: more at once makes nothing faster
+_MESSAGE_MAX_BYTES = 1_000_000  # its default of message.max.bytes, which a fetch may not be below
 _TRANSACTION_QUEUE_BYTES = 256 * 1024**2
 
 
 def max_record_bytes(settings: TraplineSettings) -> int:
     """The largest record that a client has to carry, in bytes."""
-    return settings.max_frame_bytes + RECORD_OVERHEAD_BYTES
+    return settings.max_frame_bytes + RECORD_HEADROOM
 
 
 def admin_client(settings: TraplineSettings, *, on_error: OnError | None = None) -> KafkaAdmin:
     """A client for topics, offsets and consumer groups."""
-    return KafkaAdmin(_common(settings), ClientState(on_error))
+    return KafkaAdmin(_common(settings), ClientState(on_error, quiet=True))
 
 
 def raw_producer(
@@ -142,7 +141,7 @@ def log_consumer(
         stats_interval_s: see on_stats.
     """
     record_bytes = max_record_bytes(settings)
-    fetch_bytes = max(record_bytes, min(queue_bytes, 52_428_800))
+    fetch_bytes = max(record_bytes, min(queue_bytes, _FETCH_MAX_BYTES), _MESSAGE_MAX_BYTES)
     session_timeout_ms = round(session_timeout_s * 1000)
     options: dict[str, Any] = {
         **_common(settings),

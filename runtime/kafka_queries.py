@@ -10,6 +10,8 @@ from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_clients import KafkaAdmin, LogConsumer
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 
+_BEGIN: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_END: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _ASK_S = 2.0  # one attempt; short, so that a refused login is told at once and not as a time-out
 
 
@@ -79,7 +81,7 @@ def true_end_offsets(
     Raises:
         KafkaException: Kafka did not answer, or refused.
     """
-    return _offsets(client, topic, partitions, OffsetSpec.latest(), timeout_s)
+    return _offsets(client, topic, partitions, _END, timeout_s)
 
 
 def true_end_offset(
@@ -98,7 +100,7 @@ def begin_offsets(
     Raises:
         KafkaException: Kafka did not answer, or refused.
     """
-    return _offsets(client, topic, partitions, OffsetSpec.earliest(), timeout_s)
+    return _offsets(client, topic, partitions, _BEGIN, timeout_s)
 
 
 def _offsets(

@@ -8,12 +8,13 @@ part of no message, no repr and no option of a command line (which others can re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr
 
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+_MECHANISMS = ", ".join(get_args(Mechanism))
 Problems = tuple[tuple[tuple[str, ...], str], ...]  # fields concerned, text
 
 _lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
@@ -147,6 +148,17 @@ class KafkaSecurity:
             options |= self.login.client_options()
         return options
 
+    def secrets(self) -> Iterator[str]:
+        """The texts that no log line may show."""
+        held = []
+        if self.tls is not None:
+            held.append(self.tls.key_password)
+        if isinstance(self.login, Password):
+            held.append(self.login.password)
+        if isinstance(self.login, OAuthClient):
+            held.append(self.login.client_secret)
+        yield from (secret.get_secret_value() for secret in held if secret is not None)
+
 
 def narrow_security(keys: SecurityKeys) -> tuple[KafkaSecurity | None, Problems]:
     """The mode that the settings name, and what is wrong with them; None where something is."""
@@ -208,8 +220,7 @@ def _login(keys: SecurityKeys, problems: list[tuple[tuple[str, ...], str]]) -> P
         problems.append(
             (
                 ("sasl_mechanism", "security_protocol"),
-                f"is needed with security_protocol {keys.security_protocol}: "
-                "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+                f"is needed with security_protocol {keys.security_protocol}; one of {_MECHANISMS}",
             )
         )
         return None

@@ -41,10 +41,13 @@ class ClientState:
     The callbacks run inside the client's poll, consume and flush, on the calling thread.
     """
 
-    def __init__(self, on_error: OnError | None = None, on_stats: OnStats | None = None) -> None:
+    def __init__(
+        self, on_error: OnError | None = None, on_stats: OnStats | None = None, *, quiet: bool = False
+    ) -> None:
         """Listen.
 
         Args:
+            quiet: log errors for debugging only: the caller's own error says them.
             on_error: told of every error as well.
             on_stats: gets librdkafka's statistics, decoded.
         """
@@ -53,6 +56,7 @@ class ClientState:
         self.all_brokers_down = False
         self._on_error = on_error
         self._on_stats = on_stats
+        self._log = log.debug if quiet else log.warning
         self._logged_s: dict[int, float] = {}
 
     def callbacks(self, stats_interval_s: float) -> dict[str, Any]:
@@ -78,7 +82,7 @@ class ClientState:
         now_s = time.monotonic()
         if now_s - self._logged_s.get(error.code(), -_QUIET_S) >= _QUIET_S:
             self._logged_s[error.code()] = now_s
-            log.warning("Kafka client reports an error", error=error.name(), cause=error.str())
+            self._log("Kafka client reports an error", error=error.name(), cause=error.str())
         if self._on_error is not None:
             self._on_error(error)
 

@@ -20,17 +20,28 @@ _secrets: set[str] = set()
 _secrets_lock = threading.Lock()
 
 
+# The time of a line is `time`: `timestamp` is an observation time, here as everywhere.
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     structlog.processors.StackInfoRenderer(),
 )
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, to be told from others'."""
+class _Handler(logging.Handler):
+    """Ours. Without a stream of its own it writes to whatever stderr is at the time."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=self._stream or sys.stderr, flush=True)
+        except Exception:  # noqa: BLE001  logging's own way: a line that can't be written stops nothing
+            self.handleError(record)
 
 
 def hide_secrets(secrets: Iterable[str]) -> None:
@@ -63,15 +74,15 @@ def configure_logs(level: str = "info", log_format: str = "auto", stream: TextIO
         log_format: 'console', 'json', or 'auto': console where the stream is a terminal.
         stream: where to write; stderr by default, so that stdout holds a command's results alone.
     """
-    stream = stream or sys.stderr
-    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    terminal = (stream or sys.stderr).isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
     ending: list[Processor]
     if console:
         # Plain tracebacks: the rich ones print local variables, which may hold secrets.
         ending = [
             redact,
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=terminal, timestamp_key="time", exception_formatter=structlog.dev.plain_traceback
             ),
         ]
     else:
@@ -116,7 +127,7 @@ def _hand_over(logger: WrappedLogger, method: str, event: EventDict) -> Any:
     """To our handler as it is; to anybody else's as a line of text."""
     if any(isinstance(each, _Handler) for each in logging.getLogger().handlers):
         return structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, method, event)
-    for key in ("logger", "level", "timestamp"):  # the record has these itself
+    for key in ("logger", "level", "time"):  # the record has these itself
         event.pop(key, None)
     exc_info = event.pop("exc_info", None)
     text = str(event.pop("event", ""))

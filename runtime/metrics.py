@@ -3,11 +3,12 @@
 import platform
 from importlib.metadata import version
 
-import confluent_kafka
 from prometheus_client import Gauge
 
 BUILD_INFO = Gauge(
-    "trapline_build_info", "Always 1; the labels say what runs.", ["room", "version", "python", "librdkafka"]
+    "trapline_build_info",
+    "Always 1; the labels say what runs.",
+    ["room", "version", "python", "confluent_kafka"],
 )
 
 
@@ -17,5 +18,5 @@ def show_build_info(room: str) -> None:
         room=room,
         version=version("trapline"),
         python=platform.python_version(),
-        librdkafka=confluent_kafka.libversion()[0],
+        confluent_kafka=version("confluent-kafka"),
     ).set(1)

@@ -16,6 +16,8 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from runtime.kafka_security import SecurityKeys
+from runtime.logs import configure_logs, hide_secrets
 from runtime.settings import CommandLine, ProcessSettings, load_settings
 from runtime.settings_sources import CONFIG_FILE_VARIABLE, variable_of
 
@@ -26,7 +28,7 @@ class SettingOption(click.Option):
     """The option of one setting.
 
     Attributes:
-        shared: a setting of every process rather than of this one alone; the help lists those apart.
+        shared: about logs, health or security, as in every process; the help lists those apart.
     """
 
     shared: bool = False
@@ -36,6 +38,8 @@ def settings_options(
     cls: type[ProcessSettings], *, exclude: Collection[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a click command an option for each setting, and `--config`; call it with `settings=`.
+
+    The settings' log format and level are in force by then.
 
     Args:
         cls: the settings class; the command gets an instance of it as keyword argument `settings`.
@@ -49,6 +53,7 @@ def settings_options(
         for name, field in cls.model_fields.items()
         if name not in exclude and not _command_line(field).hidden and not is_secret(field.annotation)
     }
+    fields = dict(sorted(fields.items(), key=lambda item: _is_shared(cls, item[0])))  # what is special first
     names = {name: _option_name(name, field) for name, field in fields.items()}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +65,8 @@ def settings_options(
                 if value is not None and value != ():
                     overrides[name] = value
             settings = load_settings(cls, overrides=overrides, config_file=config_file, option_names=names)
+            configure_logs(settings.log_level, settings.log_format)
+            hide_secrets(settings.secrets())
             return function(*args, settings=settings, **given)
 
         for name in reversed(fields):  # click lists the decorator that is nearest to the function last
@@ -78,6 +85,11 @@ def settings_options(
 def is_secret(annotation: Any) -> bool:
     """Whether a field holds a secret."""
     return annotation is SecretStr or any(is_secret(part) for part in typing.get_args(annotation))
+
+
+def _is_shared(cls: type[ProcessSettings], name: str) -> bool:
+    of_every_process = name in ProcessSettings.model_fields or name in SecurityKeys.model_fields
+    return of_every_process and name not in cls.__annotations__
 
 
 def _command_line(field: FieldInfo) -> CommandLine:
@@ -116,7 +128,7 @@ def _option(
         params: list[click.Parameter] = decorated.__click_params__  # type: ignore[attr-defined]
         last = params[-1]
         if isinstance(last, SettingOption):
-            last.shared = name not in cls.__annotations__
+            last.shared = _is_shared(cls, name)
         return decorated
 
     return decorate

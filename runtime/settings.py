@@ -11,7 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ByteSize,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import SettingProblem, SettingsError
@@ -151,6 +159,13 @@ class ProcessSettings(BaseSettings):
         """
         yield from ()
 
+    def secrets(self) -> Iterator[str]:
+        """The texts that no log line may show."""
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            if isinstance(value, SecretStr):
+                yield value.get_secret_value()
+
     @model_validator(mode="after")
     def _cross_check(self) -> Self:
         problems = tuple(self.cross_problems())
@@ -190,6 +205,11 @@ class TraplineSettings(SecurityKeys, ProcessSettings):
         if security is None:  # cross_problems() refused this at the start; a file may have gone since
             raise SettingsError(SettingProblem(fields[0], text) for fields, text in problems)
         return security
+
+    def secrets(self) -> Iterator[str]:
+        """As in every process, and those read from files."""
+        yield from super().secrets()
+        yield from self.kafka_security.secrets()
 
     @property
     def topics(self) -> TopicNames:
@@ -299,7 +319,7 @@ def _attempt(
 
 
 def _plain(message: str) -> str:
-    """A text of pydantic without its view of the matter: 'Input should be ..., unable to parse string ...'."""
+    """A text of pydantic without its view: 'Input should be ..., unable to parse string ...'."""
     return message.removeprefix("Input ").split(", unable to parse")[0]
 
 

@@ -4,12 +4,14 @@ With these known, a key of another process is told from a misspelt one, which is
 """
 
 from consumer.settings import ConsumerSettings, TrapSettings
+from emulator.settings import EmulatorSettings
 from grouper.settings import GrouperSettings
 from runtime.settings import ProcessSettings, declare_settings
-from runtime.topics import TopicsSettings
+from runtime.topic_settings import TopicsSettings
 
 KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     ConsumerSettings,
+    EmulatorSettings,
     GrouperSettings,
     TopicsSettings,
     TrapSettings,

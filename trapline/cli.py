@@ -42,6 +42,10 @@ environment, the environment over the file.
 """
 
 
+class _ReaderGoneError(Exception):
+    """Nobody reads our output any more."""
+
+
 class _LazyGroup(VerbGroup):
     """Imports a verb's module when the verb is used."""
 
@@ -56,6 +60,14 @@ class _LazyGroup(VerbGroup):
         if not isinstance(command, click.Command):
             raise TypeError(f"trapline.commands.{name}.command is not a click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # not when Python ends: it would complain then
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error  # click would call it a failure
+        return result
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -88,8 +100,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; what goes wrong becomes one line on stderr and the status returned."""
     try:
         status = trapline.main(args=args, prog_name="trapline", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
+    except _ReaderGoneError:
         # The reader of our output has gone (`trapline tail | head`): nothing more to say, and Python
         # must not try to flush what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,7 +32,7 @@ class Verb(click.Command):
             record = param.get_help_record(ctx)
             if record is not None:
                 (shared if getattr(param, "shared", False) else own).append(record)
-        for title, records in (("Options", own), ("Options of every process", shared)):
+        for title, records in (("Options", own), ("Logs, health and security", shared)):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records, col_max=34)
