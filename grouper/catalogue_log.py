@@ -1,0 +1,117 @@
+"""Reading the catalogue back: at a recovery whole, later an entry at a time.
+
+The catalogue is the grouper's only memory over restarts, so a read that stops short would group again
+what was grouped already. Every read here goes to the end that was true when it began, or fails.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from grouper.errors import GrouperError
+from grouper.memory import Members
+from schemas.catalogue import CatalogueEntry
+
+# A transaction left open by a dead grouper is aborted by the broker after transaction.timeout.ms (30 s);
+# init_transactions has done so at once for this partition's own. Twice that is a hanging transaction.
+READ_DEADLINE_S = 75.0
+_BATCH = 5_000
+_CACHED_ENTRIES = 1_024
+_READ_AHEAD = 256
+
+
+class CatalogueLog:
+    """One partition of the catalogue, read by a consumer of its own (read_committed, no group)."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        partition: int,
+        true_end: Callable[[str, int], int],
+    ) -> None:
+        """Take over a consumer made with enable.partition.eof.
+
+        Args:
+            consumer: closed by `close`.
+            topic: the catalogue topic.
+            partition: its partition.
+            true_end: gives the partition's high watermark. A read_committed consumer's own watermark is
+                the last stable offset, which an open transaction holds back.
+        """
+        self._consumer = consumer
+        self._topic = topic
+        self._partition = partition
+        self._true_end = true_end
+        self._cache: OrderedDict[int, Members] = OrderedDict()
+
+    def bounds(self) -> tuple[int, int]:
+        """The first offset that retention has left, and the true end."""
+        low, _stable = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, self._partition), timeout=READ_DEADLINE_S, cached=False
+        )
+        return low, self._true_end(self._topic, self._partition)
+
+    def messages(self, start: int, end: int) -> Iterator[Message]:
+        """The committed records from `start` to `end`.
+
+        Raises:
+            GrouperError: the end was not reached in time; it names the transaction's place.
+        """
+        if start >= end:
+            return
+        partition = TopicPartition(self._topic, self._partition, start)
+        self._consumer.assign([partition])
+        deadline_s = time.monotonic() + READ_DEADLINE_S
+        try:
+            while True:
+                for message in self._consumer.consume(_BATCH, 0.2):
+                    error = message.error()
+                    if error is None:
+                        if (message.offset() or 0) < end:
+                            yield message
+                    elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
+                        raise KafkaException(error)
+                    elif (message.offset() or 0) >= end:
+                        return
+                if time.monotonic() > deadline_s:
+                    raise self._stopped_short(end)
+        finally:
+            self._consumer.unassign()
+
+    def _stopped_short(self, end: int) -> GrouperError:
+        partition = TopicPartition(self._topic, self._partition)
+        _low, stable = self._consumer.get_watermark_offsets(partition, timeout=READ_DEADLINE_S, cached=False)
+        return GrouperError(
+            f"the catalogue {self._topic} [{self._partition}] can be read only to offset {stable} of {end}: "
+            "a transaction that begins there is still open. Find it with Kafka's "
+            f"`kafka-transactions.sh find-hanging --topic {self._topic} --partition {self._partition}` and "
+            "abort it; grouping on with less would publish groups twice"
+        )
+
+    def read(self, catalogue_offset: int) -> Members | None:
+        """Return the members of the entry at an offset, None where retention has taken it.
+
+        Repeats come in runs (a spool sent again), so the entries behind it are read along and kept.
+        """
+        if catalogue_offset not in self._cache:
+            low, end = self.bounds()
+            if catalogue_offset < low:
+                return None
+            for message in self.messages(catalogue_offset, min(end, catalogue_offset + _READ_AHEAD)):
+                value, offset = message.value(), message.offset()
+                if value is not None and offset is not None:
+                    self._keep(offset, CatalogueEntry.from_json(value).members)
+        return self._cache.get(catalogue_offset)
+
+    def _keep(self, offset: int, members: Members) -> None:
+        self._cache[offset] = members
+        self._cache.move_to_end(offset)
+        while len(self._cache) > _CACHED_ENTRIES:
+            self._cache.popitem(last=False)
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()

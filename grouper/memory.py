@@ -1,0 +1,85 @@
+"""Memory of closed groups: which timestamps a partition has closed, and what was in them.
+
+It is a function of the catalogue partition alone, so a restart restores it exactly.
+"""
+
+import heapq
+from collections import OrderedDict
+from typing import Protocol
+
+from schemas.catalogue import Member
+
+Members = tuple[Member, ...]
+
+
+class MembersReader(Protocol):
+    """Reads the members of a closed group back; the grouper's from Kafka, the tests' from a list."""
+
+    def read(self, catalogue_offset: int) -> Members | None:
+        """Return the members of the entry at an offset, None where the catalogue no longer holds it."""
+
+
+class ClosedGroups:
+    """The last `remember` closed timestamps of one partition, each with its catalogue offset.
+
+    Timestamps alone are kept (8 bytes of meaning each); an entry's members are read back from the
+    catalogue when a window of a closed group turns up, which is rare outside of repeats.
+    """
+
+    def __init__(self, remember: int, reader: MembersReader) -> None:
+        self._remember = remember
+        self._reader = reader
+        self._offsets: OrderedDict[int, int] = OrderedDict()
+        self._pending: dict[int, Members] = {}
+        self._oldest_first: list[int] = []
+        self._forgot = False
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __contains__(self, timestamp_us: int) -> bool:
+        return timestamp_us in self._offsets or timestamp_us in self._pending
+
+    def restore(self, timestamp_us: int, catalogue_offset: int) -> None:
+        """Remember a group found in the catalogue, in the order of the catalogue."""
+        self._add(timestamp_us, catalogue_offset)
+
+    def truncated(self) -> None:
+        """Say that the catalogue once held, or may have held, groups that are not remembered here."""
+        self._forgot = True
+
+    def close(self, timestamp_us: int, members: Members) -> None:
+        """Remember a group that is closed and not yet published: its catalogue offset is not known."""
+        self._pending[timestamp_us] = members
+
+    def published(self, timestamp_us: int, catalogue_offset: int) -> None:
+        """Give a closed group the offset its catalogue entry got."""
+        del self._pending[timestamp_us]
+        self._add(timestamp_us, catalogue_offset)
+
+    def members(self, timestamp_us: int) -> Members | None:
+        """What a closed group held; None where retention has taken its catalogue entry."""
+        pending = self._pending.get(timestamp_us)
+        if pending is not None:
+            return pending
+        return self._reader.read(self._offsets[timestamp_us])
+
+    def is_older(self, timestamp_us: int) -> bool:
+        """Whether a timestamp is older than anything remembered, so that nobody can tell if it was closed."""
+        if not self._forgot:
+            return False
+        heap = self._oldest_first
+        while heap and heap[0] not in self._offsets:
+            heapq.heappop(heap)
+        return not heap or timestamp_us < heap[0]
+
+    def _add(self, timestamp_us: int, catalogue_offset: int) -> None:
+        if timestamp_us in self._offsets:
+            self._offsets[timestamp_us] = catalogue_offset
+            self._offsets.move_to_end(timestamp_us)
+            return
+        self._offsets[timestamp_us] = catalogue_offset
+        heapq.heappush(self._oldest_first, timestamp_us)
+        while len(self._offsets) > self._remember:
+            self._offsets.popitem(last=False)
+            self._forgot = True

@@ -1,0 +1,302 @@
+"""The grouper's process: owns partitions of raw, and publishes the groups of each.
+
+One loop: fetch, take in, publish, look for quiet groups. Everything a partition has closed is published
+before the next fetch, so a revocation, which happens inside a fetch, finds no transaction open.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from grouper import metrics
+from grouper.catalogue_log import CatalogueLog
+from grouper.errors import GrouperError, SessionLostError, TransactionAbortedError
+from grouper.partition import Partition
+from grouper.publication import Publication
+from grouper.recovery import recover
+from grouper.session import Session
+from grouper.settings import GrouperSettings
+from grouper.steps import OnStep, no_step
+from runtime.health import Heartbeat
+from runtime.kafka import LogConsumer, explain, log_consumer, transactional_producer, true_end_offset
+from runtime.logs import get_logger
+from runtime.shutdown import Shutdown
+from schemas.topics import TopicNames
+
+log = get_logger(__name__)
+
+_POLL_S = 0.1
+_FETCH_BYTES = 32 * 1024**2  # taken in before what it closed is published
+_FETCH_RECORDS = 1_000
+_TRIES = 3  # of a transaction whose cause of abort would come back for ever
+_STOP_S = 20.0  # a stop waits this long for Kafka to take what is closed
+_QUIET_QUERY_S = 0.5  # at most one end-offset query a partition in this time
+_REJOIN_PAUSE_S = 1.0
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition this grouper owns."""
+
+    state: Partition
+    session: Session
+    catalogue: CatalogueLog
+    aborts: int = 0
+    quiet_asked_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did; printed at the end."""
+
+    records: int = 0
+    groups: int = 0
+    incomplete: int = 0
+    rejects: int = 0
+    transactions: int = 0
+
+
+class GrouperService:
+    """Groups the partitions of raw that the consumer group gives it, until a stop is asked for."""
+
+    def __init__(self, settings: GrouperSettings, heartbeat: Heartbeat, on_step: OnStep = no_step) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            settings: the grouper's settings.
+            heartbeat: beaten once a turn of the loop.
+            on_step: told of each step of each transaction.
+        """
+        self.summary = Summary()
+        self._settings = settings
+        self._names = TopicNames(settings.topic_prefix)
+        self._heartbeat = heartbeat
+        self._on_step = on_step
+        self._owned: dict[int, _Owned] = {}
+        self._joined = False
+        self._stop_by_s: float | None = None
+        self._assignment = 0  # counts assignments and revocations
+        metrics.touch(tuple(source.name for source in settings.sources))
+
+    def not_ready(self) -> str | None:
+        """Why the grouper is not ready; None when it is. A hot standby without a partition is ready."""
+        if not self._joined:
+            return "not yet a member of the consumer group: is Kafka reachable, and does the topic exist?"
+        return None
+
+    def run(self, shutdown: Shutdown) -> Summary:
+        """Group until a stop is asked for.
+
+        Raises:
+            GrouperError: the grouper can't go on without somebody's action; the text says which.
+        """
+        while not shutdown.requested:
+            try:
+                self._group(shutdown)
+            except SessionLostError as error:
+                # Somebody else may own the partition by now: only a new assignment can say. Joining
+                # anew reads the committed offsets again, so nothing is lost and nothing is out twice.
+                log.warning("joining the consumer group anew", cause=str(error))
+                metrics.REJOINS.inc()
+                shutdown.wait(_REJOIN_PAUSE_S)
+        return self.summary
+
+    def _group(self, shutdown: Shutdown) -> None:
+        consumer = log_consumer(
+            self._settings,
+            group_id=self._settings.consumer_group,
+            static_id=self._settings.group_instance_id,
+            session_timeout_s=self._settings.session_timeout_s,
+            queue_bytes=self._settings.fetch_buffer_bytes,
+        )
+        try:
+            consumer.subscribe(
+                [self._names.raw], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+            )
+            while not shutdown.requested:
+                self._heartbeat.beat()
+                self._turn(consumer, _POLL_S)
+            self._stop_by_s = time.monotonic() + _STOP_S
+            self._publish(consumer, commit_after_s=0.0)
+        finally:
+            self._stop_by_s = self._stop_by_s or time.monotonic() + _STOP_S
+            self._drop_all()
+            self._joined = False
+            consumer.close()
+            self._stop_by_s = None
+
+    def _give_up(self) -> bool:
+        return self._stop_by_s is not None and time.monotonic() > self._stop_by_s
+
+    def _turn(self, consumer: LogConsumer, poll_s: float) -> None:
+        for message in self._fetch(consumer, poll_s):
+            error = message.error()
+            if error is not None:
+                self._failed(message, error)
+                continue
+            owned = self._owned.get(message.partition() or 0)
+            if owned is not None:
+                owned.state.handle(message, time.monotonic())
+                self.summary.records += 1
+        self._close_quiet(consumer)
+        self._publish(consumer, commit_after_s=self._settings.commit_interval_s)
+        now_s = time.monotonic()
+        for owned in self._owned.values():
+            owned.state.show(now_s)
+
+    def _fetch(self, consumer: LogConsumer, poll_s: float) -> list[Message]:
+        """Wait for one record, then take what has been fetched ahead, a bounded number of bytes.
+
+        One poll a record, because a rebalance can happen inside any of them: what was taken before it
+        belongs to state that is gone, and will be read again by whoever owns the partition now.
+        """
+        messages: list[Message] = []
+        size = 0
+        assignment = self._assignment
+        while size < _FETCH_BYTES and len(messages) < _FETCH_RECORDS:
+            message = consumer.poll(0 if messages else poll_s)
+            if assignment != self._assignment:
+                assignment = self._assignment
+                messages.clear()
+            if message is None:
+                break
+            messages.append(message)
+            size += len(message)
+        return messages
+
+    def _failed(self, message: Message, error: KafkaError) -> None:
+        code = error.code()
+        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's own error codes
+            # Retention overtook the position. librdkafka says so once and then stays silent.
+            raise SessionLostError(message.partition() or 0, error)
+        if code in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED):  # noqa: SLF001
+            raise GrouperError(
+                f"another grouper has joined {self._settings.consumer_group} as "
+                f"{self._settings.group_instance_id!r}; give each its own TRAPLINE_GROUP_INSTANCE_ID"
+            )
+        if error.retriable() and not error.fatal():
+            log.warning("Kafka reports a passing error", cause=error.str())
+            return
+        raise GrouperError(explain(error))
+
+    def _close_quiet(self, consumer: LogConsumer) -> None:
+        for number, owned in self._owned.items():
+            now_s = time.monotonic()
+            if now_s - owned.quiet_asked_s < _QUIET_QUERY_S or not owned.state.quiet_due(now_s):
+                continue
+            owned.quiet_asked_s = now_s
+            partition = TopicPartition(self._names.raw, number)
+            try:
+                # Asked after now_s: what was appended by then is below this end.
+                end = true_end_offset(consumer, partition)
+                (at,) = consumer.position([partition])
+            except KafkaException as error:
+                log.warning("the end of raw can't be asked for", partition=number, cause=str(error))
+                continue
+            if max(at.offset, owned.state.read_to) >= end:
+                owned.state.close_quiet(now_s)
+
+    def _publish(self, consumer: LogConsumer, commit_after_s: float) -> None:
+        for owned in list(self._owned.values()):
+            while True:
+                publication = owned.state.publication(
+                    self._settings.transaction_max_bytes, self._settings.transaction_max_groups
+                ) or owned.state.progress(time.monotonic(), commit_after_s)
+                if publication is None or not self._published(consumer, owned, publication):
+                    break
+
+    def _published(self, consumer: LogConsumer, owned: _Owned, publication: Publication) -> bool:
+        """Publish one transaction; False where it was aborted and is to be tried again next turn.
+
+        It is not tried again at once: the cause may be that the partition is being taken away, which
+        only the next fetch can say.
+        """
+        try:
+            offsets = owned.session.publish(publication, owned.state.entries, consumer)
+        except TransactionAbortedError as error:
+            owned.aborts += 1
+            log.warning("transaction aborted", partition=publication.partition, cause=error.cause.str())
+            if error.permanent and owned.aborts >= _TRIES:
+                raise GrouperError(explain(error.cause)) from error
+            return False
+        owned.aborts = 0
+        owned.state.published(publication, offsets)
+        self.summary.transactions += 1
+        self.summary.groups += len(publication.groups)
+        self.summary.incomplete += sum(not group.complete for group in publication.groups)
+        self.summary.rejects += len(publication.rejects)
+        return True
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._drop_all()
+        for partition in partitions:
+            session = self._session(partition.partition)
+            catalogue = self._catalogue(partition.partition)
+            recovered = recover(
+                consumer,
+                self._names.raw,
+                partition.partition,
+                catalogue,
+                remember=self._settings.remember,
+                silent_after=self._settings.silent_after,
+            )
+            if recovered.lost_offsets:
+                metrics.LOST_RECORDS.inc(recovered.lost_offsets)
+                log.error(
+                    "retention removed raw records before they were grouped; raise the retention of raw",
+                    partition=partition.partition,
+                    records=recovered.lost_offsets,
+                    going_on_at=recovered.position,
+                )
+            state = Partition(
+                partition.partition, self._settings.topic_prefix, self._settings.rules, recovered
+            )
+            self._owned[partition.partition] = _Owned(state, session, catalogue)
+            partition.offset = recovered.position
+            self._heartbeat.beat()
+        consumer.assign(partitions)
+        self._joined = True
+        metrics.PARTITIONS.set(len(self._owned))
+        log.info("partitions assigned", partitions=sorted(self._owned))
+
+    def _session(self, partition: int) -> Session:
+        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
+            return transactional_producer(
+                self._settings,
+                transactional_id,
+                transaction_timeout_s=self._settings.transaction_timeout_s,
+                on_error=on_error,
+            )
+
+        return Session(
+            names=self._names,
+            consumer_group=self._settings.consumer_group,
+            partition=partition,
+            make_producer=make,
+            give_up=self._give_up,
+            on_step=self._on_step,
+        )
+
+    def _catalogue(self, partition: int) -> CatalogueLog:
+        consumer = log_consumer(self._settings, group_id=None, enable_partition_eof=True)
+        return CatalogueLog(
+            consumer,
+            self._names.catalogue,
+            partition,
+            lambda topic, number: true_end_offset(consumer, TopicPartition(topic, number)),
+        )
+
+    def _revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Drop the state: what is closed and unpublished is not committed, and its next owner closes it."""
+        log.info("partitions revoked", partitions=sorted(partition.partition for partition in partitions))
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        for owned in self._owned.values():
+            owned.catalogue.close()
+            owned.state.hide()
+        self._owned.clear()
+        self._assignment += 1
+        metrics.PARTITIONS.set(0)

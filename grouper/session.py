@@ -1,0 +1,353 @@
+"""The transactions of one owned raw partition: the one place that knows their order.
+
+begin -> images -> flush -> catalogue entries and rejects -> flush -> send_offsets -> commit.
+
+The first flush is there because entries name the images' offsets, which the delivery reports carry;
+both cost nothing at 4 MiB an image and save 95 ms a transaction at 16 KiB, where send_offsets would
+otherwise wait for the records' own acknowledgement.
+"""
+
+# ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from grouper import metrics
+from grouper.entry_index import EntryIndex
+from grouper.errors import SessionLostError, TransactionAbortedError
+from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
+from grouper.steps import OnStep, Step, no_step
+from runtime.logs import get_logger
+from schemas.offset_metadata import OffsetMetadata
+from schemas.timestamp import timestamp_key
+from schemas.topics import TopicNames
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+CALL_TIMEOUT_S = 10.0  # one blocking call of librdkafka; a time-out is retriable, so this only paces the log
+SLOW_END_TXN_S = 5.0  # an EndTxn slower than this may still be under way when the next transaction begins
+INIT_DEADLINE_S = 120.0  # init_transactions waits for a dead owner's transaction to be aborted (30 s at most)
+
+
+class ProducerFactory(Protocol):
+    """Makes a transactional producer whose errors (transport, time-outs) are reported to `on_error`."""
+
+    def __call__(self, transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
+        """Make one; `init_transactions` is the session's."""
+
+
+class OffsetSender(Protocol):
+    """The consumer of this partition, as far as its generation goes into a transaction."""
+
+    def consumer_group_metadata(self) -> object:
+        """The opaque generation that send_offsets_to_transaction takes."""
+
+
+class Deliveries:
+    """The delivery reports of the records of one step of a transaction."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+        self.error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        """Take a delivery report; an offset below 0 means that the broker did not say."""
+        offset = message.offset()
+        if error is None and (offset is None or offset < 0):
+            error = KafkaError(KafkaError._BAD_MSG, "delivery report without an offset")
+        if error is not None:
+            self.error = self.error or error
+        elif offset is not None:
+            self.offsets.append(offset)
+
+
+class Session:
+    """Publishes one raw partition's groups, exactly once, under the transactional id of the partition.
+
+    Making one fences every earlier producer of the partition, so it comes before its offset is read.
+    `give_up` says whether a stop has waited long enough; until then calls are tried again.
+
+    Raises:
+        SessionLostError: init_transactions failed for good.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: TopicNames,
+        consumer_group: str,
+        partition: int,
+        make_producer: ProducerFactory,
+        give_up: Callable[[], bool],
+        on_step: OnStep = no_step,
+    ) -> None:
+        self._names = names
+        self._partition = partition
+        self._transactional_id = f"{names.prefix}-{consumer_group}-{partition}"
+        self._make_producer = make_producer
+        self._give_up = give_up
+        self._on_step = on_step
+        self._transport_errors = 0
+        self._producer = self._new_producer()
+
+    def _new_producer(self) -> Producer:
+        """Make a producer and fence every earlier one of this partition.
+
+        Raises:
+            SessionLostError: init_transactions failed for good.
+        """
+        producer = self._make_producer(self._transactional_id, self._transport_error)
+        self._call("init_transactions", lambda: producer.init_transactions(CALL_TIMEOUT_S), INIT_DEADLINE_S)
+        return producer
+
+    def _transport_error(self, _error: KafkaError) -> None:
+        self._transport_errors += 1
+
+    def publish(
+        self, publication: Publication, entries: EntryIndex, consumer: OffsetSender
+    ) -> tuple[int, ...]:
+        """Publish one transaction.
+
+        Args:
+            publication: what goes into it.
+            entries: the catalogue entries published so far; it is looked at, not changed.
+            consumer: its generation goes with the offset, so that a stale one is refused.
+
+        Returns:
+            The catalogue offset of each group's entry, in the order of the groups.
+
+        Raises:
+            TransactionAbortedError: nothing is visible; the same publication may be tried again.
+            SessionLostError: the producer is fenced or broken; read the partition's state anew.
+        """
+        producer = self._producer
+        self._on_step(Step.BEFORE_BEGIN, 0)
+        try:
+            producer.begin_transaction()
+        except KafkaException as error:
+            raise SessionLostError(self._partition, error.args[0]) from error
+        try:
+            offsets = self._send(producer, publication, entries, consumer)
+        except KafkaException as error:
+            self._abort(producer, error.args[0])
+        self._end(producer)
+        return offsets
+
+    def _send(
+        self, producer: Producer, publication: Publication, entries: EntryIndex, consumer: OffsetSender
+    ) -> tuple[int, ...]:
+        image_offsets = self._send_images(producer, publication)
+        entry_offsets = self._send_entries_and_rejects(producer, publication, entries, image_offsets)
+        if publication.images or entry_offsets:
+            self._on_step(Step.AFTER_ENTRIES, publication.images)
+        new = tuple(
+            (offset, max(member.offset for member in group.members))
+            for offset, group in zip(entry_offsets, publication.groups, strict=True)
+        )
+        metadata = OffsetMetadata(
+            read_to=publication.read_to,
+            catalogue_from=entries.first_naming(publication.committed_offset, new),
+            missed=publication.missed,
+        )
+        position = TopicPartition(
+            self._names.raw, self._partition, publication.committed_offset, metadata=metadata.encode()
+        )
+        self._call(
+            "send_offsets_to_transaction",
+            lambda: producer.send_offsets_to_transaction(
+                [position], consumer.consumer_group_metadata(), CALL_TIMEOUT_S
+            ),
+        )
+        self._on_step(Step.AFTER_SEND_OFFSETS, publication.images)
+        return entry_offsets
+
+    def _send_images(self, producer: Producer, publication: Publication) -> list[int]:
+        deliveries = Deliveries()
+        produced = 0
+        for group in publication.groups:
+            for record in image_records(self._names.prefix, group):
+                self._produce(
+                    producer,
+                    topic=self._names.groups,
+                    key=record.key,
+                    value=record.value,
+                    headers=record.headers,
+                    on_delivery=deliveries,
+                )
+                produced += 1
+                self._on_step(Step.AFTER_IMAGE, produced)
+        self._flush(producer, deliveries, produced)
+        return deliveries.offsets
+
+    def _send_entries_and_rejects(
+        self, producer: Producer, publication: Publication, entries: EntryIndex, image_offsets: list[int]
+    ) -> tuple[int, ...]:
+        of_entries, of_rejects = Deliveries(), Deliveries()
+        catalogue_from = entries.first_naming(publication.committed_offset)
+        first = 0
+        for group in publication.groups:
+            last = first + len(group.members) - 1
+            entry = catalogue_entry(
+                group,
+                publication,
+                first_offset=image_offsets[first],
+                last_offset=image_offsets[last],
+                catalogue_from=catalogue_from,
+            )
+            self._produce(
+                producer,
+                topic=self._names.catalogue,
+                key=timestamp_key(group.timestamp_us),
+                value=entry.to_json(),
+                headers=catalogue_headers(self._names.prefix, entry),
+                # CreateTime is the observation time: the topic is an index by it. Kafka's are in ms.
+                timestamp=group.timestamp_us // 1000,
+                on_delivery=of_entries,
+            )
+            first = last + 1
+        for reject in publication.rejects:
+            self._produce(
+                producer,
+                topic=self._names.rejects,
+                key=reject.key,
+                value=reject.value,
+                headers=reject.headers.encode(),
+                on_delivery=of_rejects,
+            )
+        if publication.groups:
+            self._flush(producer, of_entries, len(publication.groups))
+        if publication.rejects:
+            self._flush(producer, of_rejects, len(publication.rejects))
+        return tuple(of_entries.offsets)
+
+    def _produce(self, producer: Producer, **record: object) -> None:
+        while True:
+            try:
+                producer.produce(partition=self._partition, **record)  # type: ignore[arg-type]
+            except BufferError:
+                # The queue is bounded; serving delivery reports is what frees it.
+                producer.poll(0.1)
+            else:
+                return
+
+    def _flush(self, producer: Producer, deliveries: Deliveries, expected: int) -> None:
+        # message.timeout.ms is below the transaction's time-out, so every record gets its report.
+        while producer.flush(1.0) > 0 and not self._give_up():
+            pass
+        if deliveries.error is not None:
+            raise KafkaException(deliveries.error)
+        if len(deliveries.offsets) != expected:
+            raise KafkaException(
+                KafkaError(
+                    KafkaError._TIMED_OUT,
+                    f"{len(deliveries.offsets)} of {expected} records acknowledged at the stop",
+                )
+            )
+
+    def _end(self, producer: Producer) -> None:
+        """Commit; then renew the producer where the broker may still be at work on this commit."""
+        errors_before, began_s = self._transport_errors, time.monotonic()
+        self._on_step(Step.COMMITTING, 0)
+        retried = False
+
+        def commit() -> None:
+            nonlocal retried
+            try:
+                producer.commit_transaction(CALL_TIMEOUT_S)
+            except KafkaException as error:
+                retried = retried or error.args[0].retriable()
+                raise
+
+        try:
+            self._call("commit_transaction", commit)
+        except KafkaException as error:
+            self._abort(producer, error.args[0])
+        took_s = time.monotonic() - began_s
+        metrics.TRANSACTIONS.labels("committed").inc()
+        self._on_step(Step.COMMITTED, 0)
+        self._renew_if_doubtful("commit", took_s, errors_before, retried=retried)
+
+    def _abort(self, producer: Producer, cause: KafkaError) -> None:
+        """Abort, and say so by an error that carries the cause. It never returns."""
+        abortable = cause.txn_requires_abort() or cause.retriable() or cause.code() in _LOCAL_CAUSES
+        if cause.fatal() or not abortable:
+            metrics.TRANSACTIONS.labels("lost").inc()
+            raise SessionLostError(self._partition, cause)
+        errors_before, began_s = self._transport_errors, time.monotonic()
+        try:
+            self._call("abort_transaction", lambda: producer.abort_transaction(CALL_TIMEOUT_S))
+        except KafkaException as error:
+            metrics.TRANSACTIONS.labels("lost").inc()
+            raise SessionLostError(self._partition, error.args[0]) from error
+        metrics.TRANSACTIONS.labels("aborted").inc()
+        self._renew_if_doubtful("abort", time.monotonic() - began_s, errors_before, retried=False)
+        raise TransactionAbortedError(self._partition, cause)
+
+    def _renew_if_doubtful(self, what: str, took_s: float, errors_before: int, *, retried: bool) -> None:
+        # KAFKA-17754: librdkafka's transactions (V1) number no EndTxn, so one delayed in the network can
+        # end the *next* transaction. init_transactions bumps the epoch, which makes the broker refuse it.
+        if took_s <= SLOW_END_TXN_S and self._transport_errors == errors_before and not retried:
+            return
+        log.warning(
+            "producer renewed: the end of a transaction was slow or unsure",
+            partition=self._partition,
+            call=what,
+            took_s=round(took_s, 3),
+        )
+        metrics.PRODUCERS_RENEWED.inc()
+        self._producer = self._new_producer()
+
+    def _call(self, name: str, call: Callable[[], T], deadline_s: float | None = None) -> T:
+        """Make a transactional call, again for as long as its error is retriable.
+
+        Never abort after a commit that timed out: whether it took effect is unknown, and the same call
+        again finds out.
+        """
+        began_s = time.monotonic()
+        while True:
+            try:
+                return call()
+            except KafkaException as error:
+                cause: KafkaError = error.args[0]
+                waited_s = time.monotonic() - began_s
+                if not cause.retriable():
+                    if name == "init_transactions":
+                        raise SessionLostError(self._partition, cause) from error
+                    raise
+                if self._give_up() or (deadline_s is not None and waited_s > deadline_s):
+                    raise SessionLostError(self._partition, cause) from error
+                log.warning(
+                    "a transactional call is tried again",
+                    partition=self._partition,
+                    call=name,
+                    cause=cause.str(),
+                    waited_s=round(waited_s, 1),
+                )
+                time.sleep(0.1)  # a retriable error can come back at once; this paces it
+
+
+# Causes that come from delivery reports or from our own checks: librdkafka gives them no class, and an
+# abort is what they ask for.
+_LOCAL_CAUSES = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._TIMED_OUT,
+        KafkaError._BAD_MSG,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    }
+)

@@ -1,0 +1,99 @@
+"""The grouper's settings."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from grouper.assembler import Rules
+from runtime.settings import ByteCount, CrossProblem, TraplineSettings
+
+
+class GrouperSettings(TraplineSettings):
+    """Settings of `trapline grouper`, on top of those that every process has."""
+
+    grouper_group_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Kafka consumer group of the groupers (default: PREFIX.grouper). Groupers with the same "
+        "one share the partitions of raw.",
+    )
+    group_instance_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Static member name of this grouper in its consumer group, e.g. the pod's name: a "
+        "restart within the session time-out keeps its partitions.",
+    )
+    session_timeout_s: float = Field(
+        default=6.0, ge=1, le=300, description="Seconds until a dead grouper's partitions go to another one."
+    )
+    grace_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=86_400,
+        description="Seconds of log time that a group waits for a missing source.",
+    )
+    silent_after: int = Field(
+        default=3, ge=1, description="Groups in a row without a source until it is not waited for."
+    )
+    remember: int = Field(
+        default=100_000, ge=1, description="Closed timestamps remembered a partition, to know repeats by."
+    )
+    older: Literal["reject", "group"] = Field(
+        default="reject",
+        description="What becomes of a window older than anything remembered: rejected, or grouped.",
+    )
+    max_open_groups: int = Field(
+        default=256, ge=1, description="Groups open at the same time a partition; then the oldest closes."
+    )
+    max_open_bytes: ByteCount = Field(
+        default=2 * 1024**3, ge=1, description="Bytes of images in open groups a partition; as above."
+    )
+    transaction_max_bytes: ByteCount = Field(
+        default=64 * 1024**2,
+        ge=1,
+        description="Bytes of images after which a transaction takes no more groups.",
+    )
+    transaction_max_groups: int = Field(
+        default=500, ge=1, description="Groups after which a transaction takes no more."
+    )
+    transaction_timeout_s: float = Field(
+        default=30.0,
+        ge=10,
+        le=900,
+        description="Seconds until the broker aborts a dead grouper's transaction. Until then no reader "
+        "sees anything that was published after it.",
+    )
+    commit_interval_s: float = Field(
+        default=5.0, gt=0, description="Seconds between commits of the read position where no group closes."
+    )
+    fetch_buffer_bytes: ByteCount = Field(
+        default=64 * 1024**2, ge=1024**2, description="Bytes of raw records fetched ahead."
+    )
+
+    def cross_problems(self) -> Iterator[CrossProblem]:
+        """The grouper has to know which sources make a group complete."""
+        yield from super().cross_problems()
+        if not self.sources:
+            yield CrossProblem(
+                ("sources",),
+                "names no source, so no group could be complete; TRAPLINE_SOURCES=NAME=URL,... as for the "
+                "connector",
+            )
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group's id."""
+        return self.grouper_group_id or f"{self.topic_prefix}.grouper"
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of grouping, as the assembler takes them."""
+        return Rules(
+            expected=tuple(source.name for source in self.sources),
+            grace_s=self.grace_s,
+            silent_after=self.silent_after,
+            max_open_groups=self.max_open_groups,
+            max_open_bytes=self.max_open_bytes,
+            group_older=self.older == "group",
+        )
