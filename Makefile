@@ -1,0 +1,72 @@
+# Everything here needs only Python 3.11 or later with venv, and make. Each target sets itself up.
+#
+#   make demo            the main job on the embedded Kafka: image servers -> raw -> groups -> tail
+#   make test            all tests that CI runs in every place
+#   make check           format, lint, types, import rules, unit tests: under a minute
+#   make test-interop    kcat and cfitsio's tools as foreign consumers
+#   make bench           throughput, latency and memory against bare floors in the same run
+
+PYTHON ?= python3
+VENV ?= .venv
+GROUPS ?= 10
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ROOMS := schemas runtime connector grouper consumer emulator trapline
+CODE := $(ROOMS) tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format unit integration test-interop bench clean
+
+help:
+	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "trapline needs Python 3.11 or later; '$(PYTHON)' is" "$$($(PYTHON) --version)." \
+	       "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	@echo "Installing trapline with the embedded Kafka into $(VENV) ..."
+	@$(PIP) install --quiet --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	@echo "Installing trapline with what its tests need into $(VENV) ..."
+	@$(PIP) install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	@$(BIN)/trapline demo --groups $(GROUPS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/pytest tests/unit
+
+check: lint unit
+
+integration: $(VENV)/.dev
+	$(BIN)/pytest tests/integration
+
+test: lint
+	$(BIN)/pytest tests/unit tests/integration
+
+test-interop: $(VENV)/.dev
+	$(BIN)/pytest tests/interop
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
