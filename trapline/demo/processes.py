@@ -1,0 +1,168 @@
+"""The demo's processes: real ones, each in its own process group, each with a log file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from schemas.errors import TraplineError
+
+_LAST_LINES = 12
+_STOP_S = 30.0
+_POLL_S = 0.05
+
+
+class DemoError(TraplineError):
+    """The demo could not run; names the process, and the last lines of its log."""
+
+
+class Stage:
+    """One running `trapline VERB`."""
+
+    def __init__(
+        self, verb: str, args: Sequence[str], environment: Mapping[str, str], log: Path, *, read: bool = False
+    ) -> None:
+        """Start it.
+
+        Args:
+            verb: what to run.
+            args: its options.
+            environment: added to this process's.
+            log: where its standard error goes, and its standard output unless it is read.
+            read: whether its standard output is read from `lines`.
+        """
+        self.verb = verb
+        self.log = log
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(  # noqa: S603  our own command line
+                [sys.executable, "-m", "trapline", verb, *args],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if read else file,
+                stderr=file,
+                text=True,
+                # Ctrl-C on the terminal is for the demo, which stops the stages in their order.
+                start_new_session=True,
+            )
+
+    @property
+    def lines(self) -> IO[str]:
+        """Its standard output."""
+        if self._process.stdout is None:
+            raise ValueError(f"the output of {self.verb} goes to its log")
+        return self._process.stdout
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raise where it has ended.
+
+        Raises:
+            DemoError: names it and shows the end of its log.
+        """
+        status = self._process.poll()
+        if status is not None:
+            raise DemoError(f"`trapline {self.verb}` ended with status {status}:\n{self.last_lines()}")
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end and return its status.
+
+        Raises:
+            DemoError: it did not end in time.
+        """
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise DemoError(f"`trapline {self.verb}` did not end in {timeout_s:.0f} s") from error
+
+    def stop(self) -> None:
+        """Ask it to stop, as Kubernetes would; after 30 s end it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def last_lines(self) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return "\n".join(f"  {line}" for line in lines)
+
+
+class Stages:
+    """All stages of a demo; as a context manager it stops them, the last one started first."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep the logs in `folder`."""
+        self._folder = folder
+        self._environment: dict[str, str] = {}
+        self._stages: list[Stage] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def tell(self, **settings: str) -> None:
+        """Give settings to every stage started from here on, as TRAPLINE_* variables."""
+        self._environment |= {f"TRAPLINE_{name.upper()}": value for name, value in settings.items()}
+
+    def start(self, verb: str, *args: str, read: bool = False) -> Stage:
+        """Start a stage."""
+        stage = Stage(verb, args, self._environment, self._folder / f"{verb}.log", read=read)
+        self._stages.append(stage)
+        return stage
+
+    def run(self, verb: str, *args: str, timeout_s: float = 60.0) -> None:
+        """Run something that finishes.
+
+        Raises:
+            DemoError: it failed; shows the end of its log.
+        """
+        stage = Stage(verb, args, self._environment, self._folder / f"{verb}.log")
+        status = stage.wait(timeout_s)
+        if status != 0:
+            raise DemoError(f"`trapline {verb}` ended with status {status}:\n{stage.last_lines()}")
+
+    def check(self) -> None:
+        """Raise where a stage has ended that should run.
+
+        Raises:
+            DemoError: names it.
+        """
+        for stage in self._stages:
+            stage.check()
+
+    def wait_for_file(self, path: Path, timeout_s: float) -> str:
+        """Wait until a stage has written a file; return its text.
+
+        Raises:
+            DemoError: a stage ended, or the file was not written in time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while not path.exists() or not path.read_text().strip():
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise DemoError(f"{path.name} was not written within {timeout_s:.0f} s")
+            time.sleep(_POLL_S)
+        return path.read_text().strip()
+
+    def stop(self) -> None:
+        """Stop all that runs, the last one started first: readers before what they read."""
+        while self._stages:
+            self._stages.pop().stop()
