@@ -15,12 +15,17 @@ from schemas.window import Window
 FITS_BLOCK: Final = 2880
 
 # What is written anew from the pixels, what would change their meaning (they are the sky's float32 as they
-# are), and what describes another structure than a primary image: extensions, groups, a compressed image.
+# are), and what describes another structure than a primary image: extensions, groups, tables, compression.
 _REPLACED: Final = re.compile(
     rb"(?:SIMPLE|BITPIX|NAXIS\d*|EXTEND|BLOCKED|XTENSION|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK"
-    rb"|CHECKSUM|DATASUM|END"
+    rb"|CHECKSUM|DATASUM|END|TFIELDS|THEAP|T(?:TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|BCOL)\d+"
     rb"|Z(?:IMAGE|TENSION|SIMPLE|EXTEND|BLOCKED|BITPIX|NAXIS\d*|TILE\d+|CMPTYPE|NAME\d+|VAL\d+|MASKCMP"
     rb"|QUANTIZ|DITHER0|SCALE|ZERO|BLANK|PCOUNT|GCOUNT|HECKSUM|DATASUM)) *"
+)
+# A rest frequency is a number (FITS standard, table 22); servers write it as a string too, as the old
+# emulator did, and then no FITS tool takes it for one.
+_QUOTED_FREQUENCY: Final = re.compile(
+    rb"(RESTFRQ |RESTFREQ)= ( *)'( *[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)? *)'( *(?:/.*)?)"
 )
 _CONTINUE: Final = b"CONTINUE"
 _ZERO_CHECKSUM: Final = b"0" * 16
@@ -35,8 +40,9 @@ def encode_image(window: Window) -> bytes:
 
     The telescope's cards are kept verbatim and in order, except those that say how the pixels are stored:
     SIMPLE, BITPIX, NAXIS, NAXISn (and EXTEND, if it was there) come first and are true; XTENSION, PCOUNT,
-    GCOUNT, GROUPS, BLOCKED, BSCALE, BZERO, BLANK, old checksums and the keywords of a compressed image
-    are left out. DATASUM and CHECKSUM come last.
+    GCOUNT, GROUPS, BLOCKED, BSCALE, BZERO, BLANK, old checksums and the keywords of tables and of
+    compressed images are left out. RESTFRQ or RESTFREQ given as a string becomes the number in it; its
+    quotes turn into spaces, all else in the card stays in its place. DATASUM and CHECKSUM come last.
     """
     pixels = window.pixels
     size = pixels.size * PIXEL_SIZE
@@ -102,7 +108,10 @@ def _kept_cards(cards: Cards) -> list[bytes]:
         # A long string goes on in CONTINUE cards; without its beginning they would mean nothing.
         dropped = (dropped and keyword == _CONTINUE) or _REPLACED.fullmatch(keyword) is not None
         if not dropped:
-            kept.append(card)
+            quoted = _QUOTED_FREQUENCY.fullmatch(card)
+            kept.append(
+                b"%b= %b %b %b" % (*quoted.groups()[:2], quoted[3].upper(), quoted[4]) if quoted else card
+            )
     return kept
 
 
