@@ -1,0 +1,106 @@
+"""One partition as a stream reads it: from records to groups, or to what is passed over and why."""
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from confluent_kafka import Message
+
+from consumer.assembly import Cut, GroupAssembler, ImageRecord, Repeated
+from consumer.group import Group, group_from
+from consumer.metrics import CUT_GROUPS, PASSED_OVER, REPEATED, UNREADABLE
+from consumer.positions import Position
+from consumer.selection import PassedOver, Selection
+from runtime.logs import get_logger
+from schemas.errors import SchemaError
+from schemas.header_fields import KafkaHeaders
+from schemas.record_headers import ImageHeaders
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Up to `next_offset` there is nothing to hand out."""
+
+    next_offset: int
+
+
+Read: TypeAlias = Group | Nothing
+
+
+class PartitionReader:
+    """Where reading a partition stands.
+
+    Attributes:
+        next_offset: the offset after the last record read: where a gap would begin.
+        floating: nothing was read yet and the oldest record was meant, whichever that is.
+    """
+
+    def __init__(self, partition: int, position: Position, selection: Selection) -> None:
+        self.next_offset = position.offset
+        self.floating = position.floating
+        self._partition = partition
+        self._not_before_us = position.not_before_us
+        self._selection = selection
+        self._assembler = GroupAssembler()
+
+    def read(self, message: Message) -> tuple[Read, ...]:
+        """Take the next record; return what it finished, in the order of the partition."""
+        offset = cast("int", message.offset())  # a record that came has one
+        self.next_offset = offset + 1
+        self.floating = False
+        value = message.value()
+        try:
+            headers = ImageHeaders.decode(cast("KafkaHeaders", message.headers()))
+        except SchemaError as error:
+            return self._unreadable(offset, str(error))
+        if value is None:
+            return self._unreadable(offset, "it has no value")
+        found: list[Read] = []
+        for part in self._assembler.add(ImageRecord(self._partition, offset, headers, value)):
+            match part:
+                case Cut():
+                    found.append(self._cut(part))
+                case Repeated():
+                    REPEATED.inc()
+                case _:
+                    found.append(self._select(group_from(part.records)))
+        return tuple(found)
+
+    def jump(self, offset: int) -> tuple[Read, ...]:
+        """Go on at `offset`, because the records before it are gone; return what that cuts."""
+        cut = tuple(self._cut(part) for part in self._assembler.give_up())
+        self.next_offset = offset
+        return cut
+
+    def _select(self, group: Group) -> Read:
+        reason = self._selection.refusal(
+            images=len(group.images), complete=group.complete, revision=group.revision
+        )
+        if self._not_before_us is not None:
+            if group.timestamp_us < self._not_before_us:
+                reason = PassedOver.BEFORE_START
+            else:
+                self._not_before_us = None
+        if reason is None:
+            return group
+        PASSED_OVER.labels(reason=reason).inc()
+        return Nothing(group.last_offset + 1)
+
+    def _cut(self, cut: Cut) -> Read:
+        CUT_GROUPS.inc()
+        log.warning(
+            "group cut: only a part of it could be read",
+            group=cut.group_id,
+            partition=cut.partition,
+            read=cut.held,
+            of=cut.size,
+            first_offset=cut.first_offset,
+            last_offset=cut.last_offset,
+        )
+        return Nothing(cut.last_offset + 1)
+
+    def _unreadable(self, offset: int, why: str) -> tuple[Read, ...]:
+        UNREADABLE.labels(topic="groups").inc()
+        log.warning("record left out: it is no image", partition=self._partition, offset=offset, cause=why)
+        return ()

@@ -1,0 +1,59 @@
+"""Which groups a stream hands out: by how much of them is there, and by revision."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+Require: TypeAlias = Literal["all", "any"] | int
+"""'all': every expected source; 'any': whatever is there; a number: at least so many images."""
+
+
+class Revisions(StrEnum):
+    """Which publications of a timestamp are handed out."""
+
+    ALL = "all"
+    FIRST = "first"
+
+
+class PassedOver(StrEnum):
+    """Why a whole group is not handed out: the labels of the counter."""
+
+    INCOMPLETE = "incomplete"
+    TOO_FEW = "too_few"
+    REVISION = "revision"
+    BEFORE_START = "before_start"
+
+
+def parse_require(value: str | int) -> Require:
+    """`require` as people write it.
+
+    Raises:
+        ValueError: it is none of 'all', 'any' and a number from 1.
+    """
+    if value == "all":
+        return "all"
+    if value == "any":
+        return "any"
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError(f"require is {value!r}; say 'all', 'any', or how many images at least, e.g. 4")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which groups to hand out."""
+
+    require: Require = "any"
+    revisions: Revisions = Revisions.ALL
+
+    def refusal(self, *, images: int, complete: bool, revision: int) -> PassedOver | None:
+        """Why a group like this is passed over; None: it is handed out."""
+        if self.revisions is Revisions.FIRST and revision != 1:
+            return PassedOver.REVISION
+        if self.require == "all":
+            return None if complete else PassedOver.INCOMPLETE
+        if self.require == "any":
+            return None
+        return None if images >= self.require else PassedOver.TOO_FEW

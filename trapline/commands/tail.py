@@ -1,0 +1,202 @@
+"""`trapline tail`: prints timestamp groups as they come."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consumer.fits_files import write_group
+from consumer.group import Group
+from consumer.report import json_line, line
+from consumer.selection import parse_require
+from consumer.settings import ConsumerSettings
+from consumer.start import Beginning, End, LastGroups, Start, parse_start
+from consumer.stream import GroupStream
+from runtime.logs import configure_logs, get_logger
+from runtime.options import settings_options
+from schemas.timestamp import format_timestamp
+from trapline.verb import Verb
+
+log = get_logger(__name__)
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """A click callback that tells what `parse` has against the text."""
+
+    def callback(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
+
+
+@click.command(
+    "tail",
+    cls=Verb,
+    examples="""
+        trapline tail
+        trapline tail --last 5
+        # complete groups since a time, as JSON lines
+        trapline tail --from 2026-11-23T10:00:00 --require all --json
+        # everything that is there, then stop when nothing comes for 5 s
+        trapline tail --from-beginning --idle-timeout 5
+        # the next ten groups; the last of them as a FITS file
+        trapline tail --limit 10 --write group.fits
+    """,
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a group instead of a line for people.")
+@click.option("--from-beginning", is_flag=True, help="Start at the oldest group there is.")
+@click.option("--last", type=click.IntRange(min=0), metavar="N", help="Start with the last N groups.")
+@click.option(
+    "--from",
+    "from_time",
+    callback=_parsed(parse_start),
+    metavar="TIME",
+    help="Start at this observation time, e.g. 2026-11-23T10:00:00 (UTC unless it says otherwise).",
+)
+@click.option(
+    "--require",
+    default="any",
+    show_default=True,
+    callback=_parsed(parse_require),
+    metavar="all|any|N",
+    help="Which groups: complete ones, any, or those of at least N images.",
+)
+@click.option(
+    "--merge",
+    type=click.Choice(["arrival", "timestamp"]),
+    default="arrival",
+    show_default=True,
+    help="Order of groups of several partitions.",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N groups.")
+@click.option(
+    "--idle-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Stop when no group came for so long.",
+)
+@click.option(
+    "--group-id",
+    metavar="NAME",
+    help="Use this Kafka consumer group: go on where it stopped. Without it nothing is remembered.",
+)
+@click.option(
+    "--write",
+    "write_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="At the end, write the last group printed to a FITS file, an extension a source.",
+)
+@click.option(
+    "--fits",
+    "fits_folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Write each group to a FITS file in this folder.",
+)
+@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port"))
+def command(
+    settings: ConsumerSettings,
+    *,
+    as_json: bool,
+    from_beginning: bool,
+    last: int | None,
+    from_time: Start | None,
+    require: Any,
+    merge: Any,
+    limit: int | None,
+    idle_timeout: float | None,
+    group_id: str | None,
+    write_path: Path | None,
+    fits_folder: Path | None,
+) -> None:
+    """Print a line a group, as groups become readable.
+
+    The line: timestamp, how many images of how many, seconds from the arrival of the last frame until
+    now, where the group lies, what is missing. Starts with the next group, unless told otherwise. Ends
+    by Ctrl-C, SIGTERM, or a limit.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    tail = _Tail(json_line if as_json else line, fits_folder)
+    with _interruptible():
+        try:
+            with GroupStream(
+                settings,
+                group_id=group_id,
+                start=_start(from_beginning=from_beginning, last=last, from_time=from_time),
+                require=require,
+                merge=merge,
+                max_groups=limit,
+                idle_timeout_s=idle_timeout,
+            ) as stream:
+                for group in stream:
+                    tail.show(group)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            tail.end(write_path)
+
+
+class _Tail:
+    """What was printed, and how."""
+
+    def __init__(self, form: Callable[[Group, int], str], fits_folder: Path | None) -> None:
+        self._form = form
+        self._fits_folder = fits_folder
+        self._last: Group | None = None
+        self._groups = 0
+        self._incomplete = 0
+
+    def show(self, group: Group) -> None:
+        sys.stdout.write(self._form(group, time.time_ns() // 1000) + "\n")
+        sys.stdout.flush()
+        self._groups += 1
+        self._incomplete += not group.complete
+        self._last = group
+        if self._fits_folder is not None:
+            write_group(group, self._fits_folder / _file_name(group))
+
+    def end(self, write_path: Path | None) -> None:
+        if write_path is not None and self._last is not None:
+            write_group(self._last, write_path)
+            log.info(
+                "group written", file=str(write_path), timestamp=format_timestamp(self._last.timestamp_us)
+            )
+        log.info("tail ended", groups=self._groups, incomplete=self._incomplete)
+
+
+def _file_name(group: Group) -> str:
+    """Sorts by time; no colons, which some file systems refuse."""
+    revision = f"_r{group.revision}" if group.revision > 1 else ""
+    return format_timestamp(group.timestamp_us).replace(":", "-") + f"{revision}.fits"
+
+
+def _start(*, from_beginning: bool, last: int | None, from_time: Start | None) -> Start | None:
+    given: list[Start] = []
+    if from_beginning:
+        given.append(Beginning())
+    if last is not None:
+        given.append(LastGroups(last) if last else End())
+    if from_time is not None:
+        given.append(from_time)
+    if len(given) > 1:
+        raise click.UsageError("--from-beginning, --last and --from exclude each other")
+    return given[0] if given else None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does: at once, also while Kafka is waited for."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
