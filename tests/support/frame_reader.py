@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from schemas.frame import Frame, FrameDecoder, Skipped
-from tests.support.waiting import scaled, wait_until
+from tests.support.waiting import timeout_s, wait_until
 
 
 class FrameReader:
@@ -22,7 +22,7 @@ class FrameReader:
         self.events: list[Frame | Skipped] = []
         self.ended = threading.Event()
         self.error: OSError | None = None
-        self._socket = socket.create_connection((host, port), timeout=scaled(60))
+        self._socket = socket.create_connection((host, port), timeout=timeout_s(60))
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -38,7 +38,7 @@ class FrameReader:
 
     def wait_for(self, frames: int) -> list[bytes]:
         """The frames, once there are so many."""
-        wait_until(lambda: len(self.frames) >= frames or self.ended.is_set(), 30, f"no {frames} frames came")
+        wait_until(lambda: len(self.frames) >= frames or self.ended.is_set(), f"{frames} frames")
         if len(self.frames) < frames:
             raise AssertionError(
                 f"the stream ended after {len(self.frames)} of {frames} frames: {self.error}"
@@ -47,7 +47,7 @@ class FrameReader:
 
     def wait_for_end(self) -> list[bytes]:
         """The frames, once the stream has ended."""
-        wait_until(self.ended.is_set, 60, "the stream did not end")
+        wait_until(self.ended.is_set, "the end of the stream", 60)
         return self.frames
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ def test_a_client_that_leaves_is_noticed_and_others_go_on():
         leaver.close()
         with stayer:
             assert len(read_all(stayer)) == len(payload)
-        wait_until(lambda: server.departures, message="the departure was not noticed")
+        wait_until(lambda: server.departures, "the departure to be noticed")
         assert len(server.departures) == 1
         assert server.clients == 0
 
