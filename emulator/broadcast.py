@@ -110,6 +110,7 @@ class Broadcast:
         try:
             step = 0
             while step != steps and self._may_send(schedule, step, ahead):
+                self.heartbeat.beat()
                 self._send_step(schedule, step, ahead)
                 step += 1
                 self._ledger.counts.steps = step

@@ -189,7 +189,11 @@ class Misconduct:
     def pieces(self, step: int, frame: OutgoingFrame) -> list[Piece]:
         """What is sent in a step in place of a frame."""
         hit = next(
-            (one for one in self.misbehaviours if one.hits(step, frame.source, self.sources)),
+            (
+                one
+                for one in self.misbehaviours
+                if one.fault is not Fault.REVERSED and one.hits(step, frame.source, self.sources)
+            ),
             None,
         )
         if hit is not None and hit.fault is Fault.SILENT:
@@ -201,7 +205,7 @@ class Misconduct:
         if hit is not None and hit.fault is Fault.SWAP and not self._held.get(frame.source):
             self._held[frame.source] = [dataclasses.replace(frame, oddity=hit.fault.value)]
             return []
-        pieces = [Piece(frame)] if hit is None else _spoil(hit, frame)
+        pieces = [Piece(frame)] if hit is None or hit.fault is Fault.SWAP else _spoil(hit, frame)
         return pieces + [Piece(late) for late in self._held.pop(frame.source, [])]
 
     def remainder(self) -> list[Piece]:
@@ -231,7 +235,7 @@ def _spoil(misbehaviour: Misbehaviour, frame: OutgoingFrame) -> list[Piece]:
         case Fault.NAN_PIXELS:
             return [Piece(_with_nan(odd))]
         case fault:
-            return [Piece(_SPOILT[fault](bad) if fault in _SPOILT else odd)]
+            return [Piece(_SPOILT[fault](bad))]
 
 
 def _announced(frame: OutgoingFrame, pixels_length: int, magic: int = MAGIC) -> OutgoingFrame:

@@ -93,6 +93,8 @@ class Emulator:
                 _write_whole(settings.emulator_ports_file, self.sources_value + "\n")
         except BaseException:
             switchboard.close()
+            if self._truth is not None:
+                self._truth.close()
             raise
         self._ledger = Ledger(self._truth)
         plan = RunPlan(

@@ -168,6 +168,11 @@ class Switchboard:
             connection, _ = port.listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            raise PortError(
+                f"cannot take another client on port {port.number}: {error.strerror}; "
+                "a higher limit of open files (ulimit -n) helps"
+            ) from error
         connection.settimeout(0)
         # A frame's last segment leaves at once instead of waiting for the next frame's first bytes.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

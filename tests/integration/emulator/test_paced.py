@@ -1,3 +1,4 @@
+import math
 import socket
 from itertools import pairwise
 
@@ -5,6 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from emulator.errors import PortError
+from emulator.sky import sidereal_angle
 from schemas.timestamp import parse_timestamp
 from schemas.window import decode_window
 from tests.support.frame_reader import FrameReader
@@ -33,6 +35,15 @@ def test_a_rate_of_one_means_whole_seconds(emulate, readers):
     (reader,) = readers(emulator).values()
     (frame,) = reader.wait_for_end()
     assert decode_window(frame).timestamp_us % 1_000_000 == 0
+
+
+def test_the_sky_is_that_of_the_timestamp(emulate, readers):
+    emulator = emulate(sources=2, rate=20, frames=4, wait_for_clients=1)
+    for reader in readers(emulator).values():
+        for frame in reader.wait_for_end():
+            window = decode_window(frame)
+            zenith_deg = window.cards.get_float("CRVAL1")
+            assert zenith_deg == pytest.approx(math.degrees(sidereal_angle(window.timestamp_us)), abs=1e-9)
 
 
 def test_a_client_that_cannot_keep_up_is_disconnected_and_others_lose_nothing(emulate, readers, stack):
