@@ -8,6 +8,7 @@ its own work is believed.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from confluent_kafka import KafkaException, TopicPartition
@@ -16,6 +17,7 @@ from consumer.group import Group, Image
 from consumer.settings import ConsumerSettings
 from runtime.kafka import LogConsumer, log_consumer
 from schemas.digest import frame_digest
+from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import format_timestamp
 from schemas.topics import TopicNames
@@ -110,7 +112,7 @@ class Comparison:
                 raise KafkaException(error)
             value, offset = message.value(), message.offset()
             if value is not None and offset is not None:
-                headers = RawHeaders.decode(message.headers())
+                headers = RawHeaders.decode(cast("KafkaHeaders | None", message.headers()))
                 window = decode_window(value, headers.pixel_order)
                 self._frames[offset] = _Sent(headers.source, frame_digest(value), window)
         return self._frames.pop(raw_offset)

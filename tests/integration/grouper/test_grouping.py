@@ -1,0 +1,211 @@
+"""The grouper on a real Kafka: what a foreign reader finds in groups, catalogue and rejects."""
+
+import json
+
+import numpy as np
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from prometheus_client import REGISTRY
+
+from grouper.errors import GrouperError
+from schemas.frame import HEADER_SIZE
+from schemas.timestamp import format_timestamp
+from schemas.window import decode_window
+from tests.integration.grouper.conftest import grouping
+from tests.support.groups_reader import read_all, read_entries, read_groups
+from tests.support.raw_topic import at
+from tests.support.waiting import wait_until
+
+
+def metric(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def committed(raw, partition=0):
+    """The committed offset and its metadata, as any client reads them."""
+    consumer = Consumer({"bootstrap.servers": raw.bootstrap_servers, "group.id": f"{raw.prefix}.grouper"})
+    try:
+        (found,) = consumer.committed([TopicPartition(raw.names.raw, partition)], timeout=30)
+    finally:
+        consumer.close()
+    return found.offset, json.loads(found.metadata) if found.metadata else None
+
+
+def wait_for_groups(raw, count):
+    def enough():
+        groups = read_groups(raw.bootstrap_servers, raw.names.groups)
+        return groups if len(groups) >= count else None
+
+    return wait_until(enough, timeout=60, message=f"{count} groups")
+
+
+def test_groups_hold_what_was_sent_to_the_byte_and_pixel(raw):
+    with grouping(raw):
+        for second in range(4):
+            raw.send(at(second))
+        groups = wait_for_groups(raw, 4)
+    assert [group.timestamp for group in groups] == [format_timestamp(at(second)) for second in range(4)]
+    for second, group in enumerate(groups):
+        assert group.sources == raw.sources
+        assert group.digests == {source: raw.sent[at(second), source] for source in raw.sources}
+        for record in group.records:
+            window = decode_window(raw.frame(at(second), record.headers["ce_subject"]))
+            assert np.array_equal(record.pixels(), window.pixels)
+            assert record.headers["ce_groupcomplete"] == "true"
+            assert record.headers["ce_groupmissing"] == ""
+
+
+def test_the_catalogue_says_where_each_group_lies(raw):
+    with grouping(raw):
+        raw.send(at(0))
+        raw.send(at(1))
+        groups = wait_for_groups(raw, 2)
+    entries = read_entries(raw.bootstrap_servers, raw.names.catalogue)
+    assert [entry["timestamp"] for entry in entries] == [group.timestamp for group in groups]
+    for entry, group in zip(entries, groups, strict=True):
+        assert entry["closed_by"] == "complete"
+        assert entry["first_offset"] == group.records[0].offset
+        assert entry["last_offset"] == group.records[-1].offset
+        assert [member["digest"] for member in entry["members"]] == list(group.digests.values())
+
+
+def test_the_committed_offset_stays_at_the_first_record_of_an_open_group(raw):
+    with grouping(raw, grace_s=60):
+        raw.send(at(0))
+        raw.send(at(1), "sb0", "sb1")
+        raw.send(at(2), "sb0")
+        wait_until(lambda: committed(raw)[0] == 3, timeout=30)
+        wait_until(lambda: committed(raw)[1]["read_to"] == 6, timeout=30)
+    assert committed(raw)[0] == 3
+
+
+def test_incomplete_groups_are_published_with_what_they_lack(raw):
+    with grouping(raw):
+        raw.send(at(0), "sb0", "sb1")
+        raw.send(at(1))
+        groups = wait_for_groups(raw, 2)
+    assert groups[0].sources == ("sb0", "sb1")
+    assert groups[0].missing == ("sb2",)
+    assert [e["closed_by"] for e in read_entries(raw.bootstrap_servers, raw.names.catalogue)] == [
+        "overtaken",
+        "complete",
+    ]
+
+
+def test_a_stream_that_stops_is_closed_by_quiet(raw):
+    with grouping(raw, grace_s=0.5):
+        raw.send(at(0), "sb0")
+        wait_for_groups(raw, 1)
+    (entry,) = read_entries(raw.bootstrap_servers, raw.names.catalogue)
+    assert entry["closed_by"] == "quiet"
+
+
+def test_repeats_conflicts_late_and_unknown_windows(raw):
+    before = {
+        v: metric("trapline_grouper_windows_total", verdict=v) for v in ("duplicate", "conflict", "late")
+    }
+    with grouping(raw):
+        raw.send(at(0), "sb0", "sb1")
+        raw.send(at(1))
+        wait_for_groups(raw, 2)
+        raw.send(at(0), "sb0")  # the same bytes again
+        raw.send(at(0), "sb1", seed=7, remember=False)  # other bytes
+        raw.send(at(0), "sb2", remember=False)  # too late
+        raw.send(at(3), "stranger", remember=False)
+        raw.send(at(2))
+        groups = wait_for_groups(raw, 3)
+
+        def rejected():
+            rejects = read_all(raw.bootstrap_servers, raw.names.rejects)
+            return rejects if len(rejects) >= 3 else None
+
+        rejects = wait_until(rejected, timeout=30)
+    assert len(groups) == 3
+    assert [(r.headers["ce_reason"], r.headers["ce_subject"]) for r in rejects] == [
+        ("conflict", "sb1"),
+        ("late", "sb2"),
+        ("unknown_source", "stranger"),
+    ]
+    assert rejects[1].value == raw.frame(at(0), "sb2")
+    assert rejects[1].headers["ce_rawoffset"] == "7"
+    after = {v: metric("trapline_grouper_windows_total", verdict=v) for v in before}
+    assert {v: after[v] - before[v] for v in before} == {"duplicate": 1, "conflict": 1, "late": 1}
+
+
+def test_unusable_records_are_rejected_and_the_rest_goes_on(raw):
+    before = metric("trapline_grouper_windows_total", verdict="unusable")
+    good = raw.frame(at(0), "sb0")
+    with grouping(raw):
+        raw.put(b"no timestamp", b"no frame", [("ce_type", b"something else")])
+        raw.put(None, None, None)
+        raw.send(at(0), "sb0")
+        record = read_all(raw.bootstrap_servers, raw.names.raw)[-1]
+        headers = [(name, value.encode()) for name, value in record.headers.items()]
+        raw.put(record.key.encode(), good[: HEADER_SIZE + 100], headers)  # a duplicate by its digest: dropped
+        other = [(n, b"sb1" if n == "ce_subject" else v) for n, v in headers]
+        raw.put(record.key.encode(), good[: HEADER_SIZE + 100], other)  # a member by its headers, and torn
+        raw.send(at(0), "sb1", "sb2")
+        (group,) = wait_for_groups(raw, 1)
+        rejects = wait_until(
+            lambda: (
+                (found := read_all(raw.bootstrap_servers, raw.names.rejects)) and len(found) == 3 and found
+            ),
+            timeout=30,
+        )
+    assert group.sources == raw.sources
+    assert [reject.headers["ce_rawoffset"] for reject in rejects] == ["0", "1", "4"]
+    assert metric("trapline_grouper_windows_total", verdict="unusable") == before + 3
+
+
+def test_a_restart_forgets_nothing(raw):
+    with grouping(raw):
+        raw.send(at(0))
+        raw.send(at(1), "sb0", "sb1")
+        wait_for_groups(raw, 1)
+        wait_until(lambda: (committed(raw)[1] or {}).get("read_to") == 5, timeout=30)
+    raw.send(at(0))  # all of it once more, while nobody looks
+    raw.send(at(1), "sb2")
+    duplicates = metric("trapline_grouper_windows_total", verdict="duplicate")
+    with grouping(raw):
+        groups = wait_for_groups(raw, 2)
+        wait_until(lambda: committed(raw)[0] == 9, timeout=30)
+    assert [(g.timestamp, g.sources) for g in groups] == [
+        (format_timestamp(at(0)), raw.sources),
+        (format_timestamp(at(1)), raw.sources),
+    ]
+    assert metric("trapline_grouper_windows_total", verdict="duplicate") == duplicates + 3
+    assert read_all(raw.bootstrap_servers, raw.names.rejects) == []
+
+
+def test_a_missing_topic_is_a_clear_error(kafka, topic_prefix):
+    from tests.support.raw_topic import RawTopic  # noqa: PLC0415
+
+    nowhere = RawTopic(kafka.bootstrap_servers, topic_prefix)
+    with pytest.raises(Exception, match="trapline topics create"), grouping(nowhere) as service:
+        wait_until(lambda: service.errors, timeout=30)
+
+
+def test_a_record_larger_than_the_topic_takes_stops_the_grouper_with_the_settings_name(kafka, raw):
+    from confluent_kafka.admin import (  # noqa: PLC0415
+        AdminClient,
+        AlterConfigOpType,
+        ConfigEntry,
+        ConfigResource,
+        ResourceType,
+    )
+
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    entry = ConfigEntry("max.message.bytes", "5000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, raw.names.groups, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    raw.send(at(0), shape=(64, 64))
+    with pytest.raises(GrouperError, match=r"max\.message\.bytes"), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=60)
+    # Nothing is lost: with the limit mended the same window goes through.
+    entry = ConfigEntry("max.message.bytes", "5000000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, raw.names.groups, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    with grouping(raw):
+        wait_for_groups(raw, 1)
