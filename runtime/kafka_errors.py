@@ -22,23 +22,25 @@ _UNREACHABLE = frozenset(
     }
 )
 
+_LOGIN_FAILED = (
+    "the login to Kafka failed; check TRAPLINE_SASL_MECHANISM, and the user name and password, or the OAuth "
+    "client, that go with it"
+)
+_TLS_FAILED = (
+    "the encrypted connection to Kafka failed; check TRAPLINE_SECURITY_PROTOCOL, TRAPLINE_SSL_CA_FILE and "
+    "this client's certificate"
+)
+
+# What happened; what helps.
 _MEANINGS: dict[int, str] = {
     **dict.fromkeys(
         _UNREACHABLE,
-        "Kafka can't be reached or does not answer; is it running, and is TRAPLINE_BOOTSTRAP_SERVERS right? "
-        "A broker that wants TLS or a login looks the same to a client that offers none "
-        "(TRAPLINE_SECURITY_PROTOCOL)",
+        "Kafka does not answer; is it running, and is TRAPLINE_BOOTSTRAP_SERVERS right? A broker that wants "
+        "TLS or a login does not answer a client that offers none: TRAPLINE_SECURITY_PROTOCOL",
     ),
-    KafkaError._AUTHENTICATION: (
-        "Kafka refused the login; check TRAPLINE_SASL_MECHANISM, TRAPLINE_SASL_USERNAME and the password"
-    ),
-    KafkaError.SASL_AUTHENTICATION_FAILED: (
-        "Kafka refused the login; check TRAPLINE_SASL_MECHANISM, TRAPLINE_SASL_USERNAME and the password"
-    ),
-    KafkaError._SSL: (
-        "the encrypted connection to Kafka failed; check TRAPLINE_SECURITY_PROTOCOL, TRAPLINE_SSL_CA_FILE "
-        "and the client's certificate"
-    ),
+    KafkaError._AUTHENTICATION: _LOGIN_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED: _LOGIN_FAILED,
+    KafkaError._SSL: _TLS_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; grant it the right (an ACL)",
     KafkaError.GROUP_AUTHORIZATION_FAILED: (
         "this user may not use the consumer group; grant it READ on the group (an ACL)"
@@ -76,10 +78,14 @@ _MEANINGS: dict[int, str] = {
 
 
 def explain(error: KafkaError) -> str:
-    """What an error means in words, what helps, and Kafka's own text in brackets."""
-    meaning = _MEANINGS.get(error.code())
-    detail = f"{error.name()}: {error.str()}"
-    return f"{meaning} ({detail})" if meaning else f"Kafka reports {detail}"
+    """What an error means in words, Kafka's own text in brackets, and what helps."""
+    meaning = _MEANINGS.get(error.code(), "Kafka reports an error")
+    if error.code() == KafkaError._TRANSPORT and "SSL routines" in error.str():
+        meaning = (
+            _TLS_FAILED  # TLS 1.3 refuses a client after the handshake, which looks like a lost connection
+        )
+    what, semicolon, help_ = meaning.partition("; ")
+    return f"{what} ({error.name()}: {error.str()}){semicolon}{help_}"
 
 
 def kafka_error(error: KafkaException) -> KafkaError:

@@ -30,7 +30,8 @@ def require_kafka(admin: KafkaAdmin, timeout_s: float = 10.0) -> None:
             if admin.state.refusal is not None:
                 raise KafkaUnavailableError(explain(admin.state.refusal)) from error
             if time.monotonic() >= deadline_s:
-                raise as_trapline_error(error) from error
+                # What the connection died of says more than that there was no answer.
+                raise KafkaUnavailableError(explain(admin.state.last_error or kafka_error(error))) from error
         else:
             admin.state.works()
             return

@@ -74,7 +74,8 @@ class ClientState:
 
     def error(self, error: KafkaError) -> None:
         """The error callback."""
-        self.last_error = error
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # which only repeats that there was another one
+            self.last_error = error
         if error.code() in REFUSALS:
             self.refusal = error
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

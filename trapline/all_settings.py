@@ -3,13 +3,17 @@
 With these known, a key of another process is told from a misspelt one, which is refused.
 """
 
+from connector.settings import ConnectorSettings
 from consumer.settings import ConsumerSettings, TrapSettings
 from emulator.settings import EmulatorSettings
 from grouper.settings import GrouperSettings
 from runtime.settings import ProcessSettings, declare_settings
 from runtime.topic_settings import TopicsSettings
+from trapline.embedded.settings import BrokerSettings
 
 KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
+    BrokerSettings,
+    ConnectorSettings,
     ConsumerSettings,
     EmulatorSettings,
     GrouperSettings,

@@ -1,6 +1,7 @@
 """The command `trapline`: finds the verb, and turns whatever goes wrong into one line and a status."""
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -46,6 +47,15 @@ class _ReaderGoneError(Exception):
     """Nobody reads our output any more."""
 
 
+def _reader_has_gone() -> bool:
+    try:
+        ready = select.poll()
+        ready.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # no file at all: closed, or replaced by a test
+        return False
+    return any(event & select.POLLERR for _, event in ready.poll(0))
+
+
 class _LazyGroup(VerbGroup):
     """Imports a verb's module when the verb is used."""
 
@@ -66,6 +76,8 @@ class _LazyGroup(VerbGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()  # not when Python ends: it would complain then
         except BrokenPipeError as error:
+            if not _reader_has_gone():  # some socket's, which nobody expected
+                raise RuntimeError("a connection broke") from error
             raise _ReaderGoneError from error  # click would call it a failure
         return result
 

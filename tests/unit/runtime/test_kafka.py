@@ -8,30 +8,9 @@ from runtime import kafka
 from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_errors import as_trapline_error, explain
 from runtime.settings import TraplineSettings
+from tests.support.certificate import CERTIFICATE, KEY
 
 MIB = 1024**2
-
-# A key pair that protects nothing: librdkafka reads the files as soon as a client is made.
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBhzCCAS2gAwIBAgIUW0MlwK+pMwO/ZjUj/SkdDA0G/JowCgYIKoZIzj0EAwIw
-GDEWMBQGA1UEAwwNdHJhcGxpbmUtdGVzdDAgFw0yNjExMjMyMTIzMTFaGA8yMTI2
-MTAzMDIxMjMxMVowGDEWMBQGA1UEAwwNdHJhcGxpbmUtdGVzdDBZMBMGByqGSM49
-AgEGCCqGSM49AwEHA0IABEbN7/bgZx4zzAFXaNOP2teUPwva/CQPVtMdVR5UaWSt
-cl9bw1hBrbtgnhdHdY2hdleKVb7XE/bxhrsidN7892mjUzBRMB0GA1UdDgQWBBQq
-7TdnERBcP/BEUHBOaaQxUX/oEDAfBgNVHSMEGDAWgBQq7TdnERBcP/BEUHBOaaQx
-UX/oEDAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQDRfjntv7wE
-nb09pEzNtvLM9HhGRZEHnCNtUigiLWLm4AIgOXmnOcZHi5qQUiapzol9EO1rCwho
-k5awaE+SjT4Urhk=
------END CERTIFICATE-----
-"""
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEWKWqdnHbD0FCJVu
-w7CQ6U4vBtBKbADrDcj1LFzfPTyhRANCAARGze/24GceM8wBV2jTj9rXlD8L2vwk
-D1bTHVUeVGlkrXJfW8NYQa27YJ4XR3WNoXZXilW+1xP28Ya7InTe/Pdp
------END PRIVATE KEY-----
-"""
 
 
 @pytest.fixture(params=[1024, 64 * MIB, 512 * MIB])
@@ -128,7 +107,7 @@ def test_mutual_tls_is_accepted(tmp_path):
 
 def test_an_unreachable_broker_is_told_in_words():
     admin = kafka.admin_client(TraplineSettings(bootstrap_servers="127.0.0.1:1"))
-    with pytest.raises(KafkaUnavailableError, match=r"can't be reached.*TRAPLINE_BOOTSTRAP_SERVERS"):
+    with pytest.raises(KafkaUnavailableError, match=r"does not answer.*TRAPLINE_BOOTSTRAP_SERVERS"):
         kafka.require_kafka(admin, timeout_s=0.5)
     assert admin.state.last_error is not None
     assert admin.state.all_brokers_down
@@ -140,9 +119,9 @@ def test_an_unreachable_broker_is_told_in_words():
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (KafkaError._ALL_BROKERS_DOWN, "can't be reached"),
+        (KafkaError._ALL_BROKERS_DOWN, "does not answer"),
         (KafkaError._TRANSPORT, "TRAPLINE_BOOTSTRAP_SERVERS"),
-        (KafkaError._AUTHENTICATION, "refused the login"),
+        (KafkaError._AUTHENTICATION, "login to Kafka failed"),
         (KafkaError._SSL, "TRAPLINE_SSL_CA_FILE"),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "may not use the topic"),
         (KafkaError.GROUP_AUTHORIZATION_FAILED, "may not use the consumer group"),
@@ -150,7 +129,7 @@ def test_an_unreachable_broker_is_told_in_words():
         (KafkaError.UNKNOWN_TOPIC_OR_PART, "trapline topics create"),
         (KafkaError.MSG_SIZE_TOO_LARGE, "TRAPLINE_MAX_FRAME_BYTES"),
         (KafkaError.INVALID_TIMESTAMP, "trapline topics check"),
-        (KafkaError.INVALID_REQUIRED_ACKS, "Kafka reports INVALID_REQUIRED_ACKS"),
+        (KafkaError.INVALID_REQUIRED_ACKS, "Kafka reports an error (INVALID_REQUIRED_ACKS"),
     ],
 )
 def test_errors_in_words(code, words):

@@ -1,3 +1,4 @@
+import errno
 import importlib
 import importlib.metadata
 import subprocess
@@ -154,6 +155,12 @@ def test_a_reader_that_went_away_is_no_error():
         writer.stdout.close()
         assert writer.wait(60) == 0
         assert writer.stderr.read() == ""
+
+
+def test_a_connection_that_broke_is_not_taken_for_that(verb):
+    verb(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    with pytest.raises(RuntimeError, match="a connection broke"):
+        cli.run(["topics"])
 
 
 def test_public_names():
