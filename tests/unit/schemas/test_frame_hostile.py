@@ -1,0 +1,76 @@
+"""A hostile stream costs time in proportion to its length, and memory not at all."""
+
+import struct
+import time
+import tracemalloc
+
+import pytest
+
+from schemas.frame import FrameDecoder, FrameLimits
+from tests.support.frames import MAGIC_BYTES, T0_US, make_cards, make_frame, pack_frame
+
+KIB = 1024
+PLAUSIBLE = MAGIC_BYTES + struct.pack("<II", 64 * KIB, 4)
+READABLE = b"COMMENT ".ljust(80)
+STREAMS = {
+    "magic after magic": MAGIC_BYTES,
+    "headers that each ask for 64 KiB of text": PLAUSIBLE,
+    "such headers with readable text between": PLAUSIBLE * 30 + READABLE * 80,
+    "frames that are one pixel short": pack_frame(make_cards(), bytes(1532)),
+    "beginnings of magics": MAGIC_BYTES[:7],
+    "small good frames": make_frame(T0_US, shape=(2, 2)),
+}
+READS = {"as much as it asks for": 1 << 30, "a few bytes": 24}
+
+
+def consume(stream, read, limits=None):
+    """CPU seconds, and the events' bytes."""
+    decoder = FrameDecoder(limits)
+    total = 0
+    at = 0
+    begin = time.process_time()
+    while at < len(stream):
+        buffer = decoder.get_buffer()
+        size = min(len(buffer), read, len(stream) - at)
+        buffer[:size] = stream[at : at + size]
+        decoder.received(size)
+        at += size
+        while (event := decoder.next_event()) is not None:
+            total += getattr(event, "total_bytes", len(event.data))
+    event = decoder.close()
+    while event is not None:
+        total += getattr(event, "total_bytes", len(event.data))
+        event = decoder.next_event()
+    return time.process_time() - begin, total
+
+
+def repeated(piece, size):
+    return (piece * (size // len(piece) + 1))[:size]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_work_is_linear(name, read):
+    """Eight times the bytes may cost 24 times the time on a busy machine; quadratic, it would be 64 times."""
+    small, large = (repeated(STREAMS[name], size) for size in (256 * KIB, 2048 * KIB))
+    small_s = min(consume(small, READS[read])[0] for _ in range(3))
+    large_s, total = consume(large, READS[read])
+    assert total == len(large)
+    assert large_s < 24 * max(small_s, 0.005)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [MAGIC_BYTES + struct.pack("<II", 32 * KIB, 4), MAGIC_BYTES * 4 + b"x" * 200, bytes(KIB)],
+    ids=["headers that each ask for 32 KiB of text", "magics", "zeros"],
+)
+def test_memory_is_bounded(piece):
+    stream = repeated(piece, 1536 * KIB)
+    tracemalloc.start()
+    try:
+        _, total = consume(stream, 1 << 30, FrameLimits(max_fits_bytes=32 * KIB))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert total == len(stream)
+    assert peak < 1024 * KIB
