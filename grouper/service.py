@@ -19,8 +19,17 @@ from grouper.recovery import recover
 from grouper.session import Session
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep, no_step
+from runtime.errors import KafkaUnavailableError
 from runtime.health import Heartbeat
-from runtime.kafka import LogConsumer, explain, log_consumer, transactional_producer, true_end_offset
+from runtime.kafka import (
+    LogConsumer,
+    admin_client,
+    explain,
+    log_consumer,
+    require_topic,
+    transactional_producer,
+    true_end_offset,
+)
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
 from schemas.topics import TopicNames
@@ -90,18 +99,54 @@ class GrouperService:
         """Group until a stop is asked for.
 
         Raises:
-            GrouperError: the grouper can't go on without somebody's action; the text says which.
+            GrouperError, KafkaUnavailableError, MissingTopicError: the grouper can't go on without
+                somebody's action; the text says which.
         """
+        self._wait_for_topics(shutdown)
         while not shutdown.requested:
             try:
                 self._group(shutdown)
             except SessionLostError as error:
+                if shutdown.requested:
+                    log.warning("stopped with groups unpublished: the next grouper does it", cause=str(error))
+                    break
                 # Somebody else may own the partition by now: only a new assignment can say. Joining
                 # anew reads the committed offsets again, so nothing is lost and nothing is out twice.
                 log.warning("joining the consumer group anew", cause=str(error))
                 metrics.REJOINS.inc()
                 shutdown.wait(_REJOIN_PAUSE_S)
         return self.summary
+
+    def _wait_for_topics(self, shutdown: Shutdown) -> None:
+        """Wait until Kafka answers, then see that the topics fit together.
+
+        Raises:
+            KafkaUnavailableError: Kafka refused us, which no waiting mends.
+            MissingTopicError: a topic does not exist.
+            GrouperError: the topics have different numbers of partitions.
+        """
+        admin = admin_client(self._settings)
+        names = self._names
+        counts: dict[str, int] = {}
+        while not shutdown.requested:
+            self._heartbeat.beat()
+            try:
+                for topic in (names.raw, names.groups, names.catalogue, names.rejects):
+                    counts[topic] = require_topic(admin, topic)
+            except KafkaUnavailableError as error:
+                if admin.state.refusal is not None:
+                    raise
+                log.warning("waiting for Kafka", cause=str(error))
+                shutdown.wait(_REJOIN_PAUSE_S)
+            else:
+                break
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{topic} {count}" for topic, count in counts.items())
+            raise GrouperError(
+                f"the topics have different numbers of partitions ({found}), and a group goes to its raw "
+                "partition's number. Partitions can't be added in place: keys would move. Make new topics "
+                "under another TRAPLINE_TOPIC_PREFIX with `trapline topics create --partitions N`"
+            )
 
     def _group(self, shutdown: Shutdown) -> None:
         consumer = log_consumer(
@@ -234,14 +279,18 @@ class GrouperService:
         for partition in partitions:
             session = self._session(partition.partition)
             catalogue = self._catalogue(partition.partition)
-            recovered = recover(
-                consumer,
-                self._names.raw,
-                partition.partition,
-                catalogue,
-                remember=self._settings.remember,
-                silent_after=self._settings.silent_after,
-            )
+            try:
+                recovered = recover(
+                    consumer,
+                    self._names.raw,
+                    partition.partition,
+                    catalogue,
+                    remember=self._settings.remember,
+                    silent_after=self._settings.silent_after,
+                )
+            except BaseException:
+                catalogue.close()
+                raise
             if recovered.lost_offsets:
                 metrics.LOST_RECORDS.inc(recovered.lost_offsets)
                 log.error(

@@ -1,4 +1,4 @@
-"""Exactly once, shown by killing the grouper at each step of a transaction, as a reader downstream sees it."""
+"""Exactly once: the grouper is killed at each step of a transaction, and a reader downstream looks."""
 
 import time
 

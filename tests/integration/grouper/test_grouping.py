@@ -4,16 +4,25 @@ import json
 
 import numpy as np
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
 from prometheus_client import REGISTRY
 
 from grouper.errors import GrouperError
+from runtime.errors import MissingTopicError
 from schemas.frame import HEADER_SIZE
 from schemas.timestamp import format_timestamp
 from schemas.window import decode_window
 from tests.integration.grouper.conftest import grouping
 from tests.support.groups_reader import read_all, read_entries, read_groups
-from tests.support.raw_topic import at
+from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import wait_until
 
 
@@ -178,34 +187,75 @@ def test_a_restart_forgets_nothing(raw):
 
 
 def test_a_missing_topic_is_a_clear_error(kafka, topic_prefix):
-    from tests.support.raw_topic import RawTopic  # noqa: PLC0415
-
     nowhere = RawTopic(kafka.bootstrap_servers, topic_prefix)
-    with pytest.raises(Exception, match="trapline topics create"), grouping(nowhere) as service:
+    with pytest.raises(MissingTopicError, match="trapline topics create"), grouping(nowhere) as service:
         wait_until(lambda: service.errors, timeout=30)
 
 
-def test_a_record_larger_than_the_topic_takes_stops_the_grouper_with_the_settings_name(kafka, raw):
-    from confluent_kafka.admin import (  # noqa: PLC0415
-        AdminClient,
-        AlterConfigOpType,
-        ConfigEntry,
-        ConfigResource,
-        ResourceType,
-    )
-
+def test_topics_with_other_numbers_of_partitions_are_refused(kafka, raw):
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    entry = ConfigEntry("max.message.bytes", "5000", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, raw.names.groups, incremental_configs=[entry])
+    for future in admin.create_partitions([NewPartitions(raw.names.raw, 2)]).values():
+        future.result(30)
+    with pytest.raises(GrouperError, match="different numbers of partitions"), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=30)
+
+
+def set_topic(kafka, topic, name, value):
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
+
+
+def test_a_record_larger_than_the_topic_takes_stops_the_grouper_with_the_settings_name(kafka, raw):
+    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000")
     raw.send(at(0), shape=(64, 64))
     with pytest.raises(GrouperError, match=r"max\.message\.bytes"), grouping(raw) as service:
         wait_until(lambda: service.errors, timeout=60)
     # Nothing is lost: with the limit mended the same window goes through.
-    entry = ConfigEntry("max.message.bytes", "5000000", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, raw.names.groups, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000000")
     with grouping(raw):
         wait_for_groups(raw, 1)
+
+
+def test_retention_that_overtook_the_grouper_is_counted_and_it_goes_on(kafka, raw):
+    with grouping(raw):
+        raw.send(at(0))
+        wait_for_groups(raw, 1)
+    raw.send(at(1))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    partition = TopicPartition(raw.names.raw, 0, 6)
+    for future in admin.delete_records([partition]).values():
+        future.result(30)
+    lost = metric("trapline_grouper_lost_records_total")
+    with grouping(raw):
+        raw.send(at(2))
+        groups = wait_for_groups(raw, 2)
+    assert [group.timestamp for group in groups] == [format_timestamp(at(0)), format_timestamp(at(2))]
+    assert metric("trapline_grouper_lost_records_total") == lost + 3
+
+
+def test_a_catalogue_that_cannot_be_read_to_its_end_is_an_error_that_names_the_place(raw, monkeypatch):
+    """Another writer's open transaction holds the catalogue back: grouping on would group twice."""
+    monkeypatch.setattr("grouper.catalogue_log.READ_DEADLINE_S", 3.0)
+    raw.send(at(0))
+    with grouping(raw):
+        wait_for_groups(raw, 1)
+    foreign = Producer(
+        {
+            "bootstrap.servers": raw.bootstrap_servers,
+            "transactional.id": f"{raw.prefix}-foreign",
+            "log_level": 0,
+        }
+    )
+    foreign.init_transactions(30)
+    foreign.begin_transaction()
+    foreign.produce(raw.names.catalogue, value=b"{}", key=b"x")
+    foreign.flush(30)
+    with (
+        pytest.raises(GrouperError, match=r"can be read only to offset 2 of 3.*find-hanging"),
+        grouping(raw) as service,
+    ):
+        wait_until(lambda: service.errors, timeout=60)
+    foreign.abort_transaction(30)
