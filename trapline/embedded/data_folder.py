@@ -10,6 +10,7 @@ import base64
 import fcntl
 import json
 import os
+import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from trapline.embedded.errors import DataFolderError, PortError
 from trapline.embedded.ports import HOST, free_port, is_free
 
 _LAYOUT = 1
+# A little more than the supervising process gives a broker to end in order.
+_ORPHAN_ENDS_S = 20.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,11 @@ class Node:
         node_id: Kafka's number of it, from 1.
         port: of its clients.
         controller_port: of the metadata quorum.
-        chosen: the port was picked by us, not asked for.
     """
 
     node_id: int
     port: int
     controller_port: int
-    chosen: bool
 
     @property
     def address(self) -> str:
@@ -96,19 +98,30 @@ class DataFolder:
                 f"cannot use {self.path} for Kafka's data ({error.strerror}); "
                 "name a folder that can be written with --data"
             ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            raise DataFolderError(
-                f"the data folder {self.path} is in use by a broker that process {owner} started; "
-                "stop that one, or name another folder with --data"
-            ) from None
+        self._take()
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
+
+    def _take(self) -> None:
+        """Lock it. A broker whose process was killed ends by itself: that one is waited for."""
+        deadline = time.monotonic() + _ORPHAN_ENDS_S
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.seek(0)
+                owner = self._lock.read().strip()
+                if _is_gone(owner) and time.monotonic() < deadline:
+                    time.sleep(_POLL_S)
+                    continue
+                self._lock.close()
+                raise DataFolderError(
+                    f"the data folder {self.path} is in use by a broker that process {owner or 'unknown'} "
+                    "started; stop that one, or name another folder with --data"
+                ) from None
+            else:
+                return
 
     @property
     def lock_fd(self) -> int:
@@ -117,7 +130,10 @@ class DataFolder:
 
     def close(self) -> None:
         """Give the folder up."""
-        self._lock.close()
+        if not self._lock.closed:
+            # Not only close: a forked child of ours may have the file open too.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._lock.close()
 
     def node_folder(self, node: Node) -> Path:
         """The folder of one node."""
@@ -128,7 +144,10 @@ class DataFolder:
         return (self.node_folder(node) / "data" / "meta.properties").exists()
 
     def cluster(self, port: int) -> Cluster:
-        """The cluster of this folder, new or known, with ports that are free now; remembered here.
+        """The cluster of this folder, new or known, with ports that are free now.
+
+        The cluster id is remembered at once. The port of clients is so only by `remember`, once it is in
+        use: until then another free one may be picked.
 
         Args:
             port: for clients; 0: the one that was used last, or any free one.
@@ -142,10 +161,10 @@ class DataFolder:
             raise DataFolderError(
                 f"{self.path} holds the data of another Kafka; name another folder with --data"
             )
-        node = self._with_ports(known.nodes[0] if known else None, port)
-        cluster = Cluster(known.cluster_id if known else _new_cluster_id(), (node,))
-        self.remember(cluster)
-        return cluster
+        cluster_id = known.cluster_id if known else _new_cluster_id()
+        last = known.nodes[0] if known else Node(1, 0, 0)
+        self.remember(Cluster(cluster_id, (last,)))
+        return Cluster(cluster_id, (self._with_free_ports(last, port),))
 
     def remember(self, cluster: Cluster) -> None:
         """Write cluster.json.
@@ -173,22 +192,30 @@ class DataFolder:
             ) from error
 
     @staticmethod
-    def _with_ports(known: Node | None, port: int) -> Node:
-        wanted = port or (known.port if known else 0)
+    def _with_free_ports(last: Node, port: int) -> Node:
+        wanted = port or last.port
         if wanted and not is_free(wanted):
-            kept = "" if port else ", the one this data folder was used with,"
+            kept = "" if port else ", with which this data folder was used before,"
             raise PortError(
                 f"port {wanted}{kept} is in use on {HOST}; stop who listens there, or choose another one "
                 "with --port (0 with a new data folder picks a free one)"
             )
         client = wanted or free_port()
         # Only the node itself talks to its controller port: any free one does.
-        controller = known.controller_port if known else 0
+        controller = last.controller_port
         if not controller or controller == client or not is_free(controller):
             controller = free_port(taken=(client,))
-        return Node(
-            1, client, controller, chosen=not wanted or (known is not None and known.chosen and not port)
-        )
+        return Node(last.node_id, client, controller)
+
+
+def _is_gone(owner: str) -> bool:
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):
+        return False
+    return False
 
 
 def _new_cluster_id() -> str:

@@ -170,8 +170,9 @@ class EmbeddedKafka:
                 # Somebody took a port between our look at it and Kafka's.
                 if not left:
                     raise
-                cluster = folder.cluster(0 if self._node.chosen else self._node.port)
+                cluster = folder.cluster(self._port)
             else:
+                folder.remember(cluster)
                 return
 
     def _node_folder(self) -> Path:

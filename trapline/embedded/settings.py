@@ -1,0 +1,36 @@
+"""The settings of `trapline broker`: names begin with `broker_`; on the command line they do without it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from runtime.settings import CommandLine, ProcessSettings
+
+FolderPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class BrokerSettings(ProcessSettings):
+    """Settings of `trapline broker`."""
+
+    broker_data: Annotated[FolderPath | None, CommandLine(option="--data", metavar="DIR")] = Field(
+        default=None,
+        description="Folder of the records; without it, trapline/kafka in the user's data folder "
+        "(XDG_DATA_HOME, ~/.local/share).",
+    )
+    broker_port: Annotated[int, CommandLine(option="--port")] = Field(
+        default=9092,
+        ge=0,
+        le=65_535,
+        description="Port of clients on 127.0.0.1; 0: the one used with this data before, or any free one.",
+    )
+    broker_ready_file: Annotated[Path | None, CommandLine(option="--ready-file", metavar="FILE")] = Field(
+        default=None,
+        description="Write the address here, as a value of TRAPLINE_BOOTSTRAP_SERVERS, once Kafka answers; "
+        "removed at the end.",
+    )
+    cache_dir: Annotated[FolderPath | None, CommandLine(option="--cache-dir", metavar="DIR")] = Field(
+        default=None,
+        description="Folder of Kafka's jars, which are downloaded once; without it, trapline in the user's "
+        "cache folder (XDG_CACHE_HOME, ~/.cache).",
+    )
