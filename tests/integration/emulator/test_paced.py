@@ -48,18 +48,17 @@ def test_the_sky_is_that_of_the_timestamp(emulate, readers):
 
 def test_a_client_that_cannot_keep_up_is_disconnected_and_others_lose_nothing(emulate, readers, stack):
     dropped, lost = metric("slow_clients", "sb0"), metric("client_frames_lost", "sb0")
-    emulator = emulate(
-        sources=2, size=512, rate=100, frames=100, ring=2, backlog_frames=3, wait_for_clients=1
-    )
+    # Ten frames of backlog are 0.4 s and more for the good readers, however busy the machine is.
+    emulator = emulate(sources=2, size=512, rate=25, frames=50, ring=2, backlog_frames=10, wait_for_clients=1)
     source = emulator.sources[0]
     slow = stack.enter_context(socket.socket())
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     slow.connect((source.host, source.port))  # and never reads
     received = {name: reader.wait_for_end() for name, reader in readers(emulator).items()}
     emulator.wait(30)
-    assert [len(frames) for frames in received.values()] == [100, 100]
+    assert [len(frames) for frames in received.values()] == [50, 50]
     assert emulator.counts.slow_clients == 1
-    assert emulator.counts.client_frames_lost >= 3
+    assert emulator.counts.client_frames_lost >= 10
     assert metric("slow_clients", "sb0") - dropped == 1
     assert metric("client_frames_lost", "sb0") - lost == emulator.counts.client_frames_lost
 
