@@ -134,7 +134,8 @@ def log_consumer(
             'earliest' repeat them, so the default is an error event, once.
         isolation_level: 'read_uncommitted' also shows aborted and open transactions.
         enable_partition_eof: emit _PARTITION_EOF events; their offset passes control markers.
-        queue_bytes: fetched ahead at most, over all partitions; one record may go beyond.
+        queue_bytes: fetched ahead at most, over all partitions; one fetch, which has to hold the largest
+            record, may come on top.
         on_error: told of each error of the client.
         on_stats: gets librdkafka's statistics every `stats_interval_s`; only for a client that is
             polled all the time, since they wait inside it.

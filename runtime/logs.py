@@ -103,6 +103,7 @@ def configure_logs(level: str = "info", log_format: str = "auto", stream: TextIO
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)  # Python's warnings are lines like any others
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

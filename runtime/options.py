@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from runtime.kafka_security import SecurityKeys
-from runtime.logs import configure_logs, hide_secrets
+from runtime.logs import configure_logs
 from runtime.settings import CommandLine, ProcessSettings, load_settings
 from runtime.settings_sources import CONFIG_FILE_VARIABLE, variable_of
 
@@ -66,7 +66,6 @@ def settings_options(
                     overrides[name] = value
             settings = load_settings(cls, overrides=overrides, config_file=config_file, option_names=names)
             configure_logs(settings.log_level, settings.log_format)
-            hide_secrets(settings.secrets())
             return function(*args, settings=settings, **given)
 
         for name in reversed(fields):  # click lists the decorator that is nearest to the function last

@@ -34,7 +34,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name: astropy and Kafka's client take a second that --help need not spend."""
     if name not in _HOMES:
         raise AttributeError(f"module 'trapline' has no attribute {name!r}")
-    import_module("trapline.all_settings")  # so that the keys of other processes are known as such
+    if _HOMES[name].startswith("consumer."):
+        import_module("trapline.all_settings")  # so that the keys of other processes are known as such
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

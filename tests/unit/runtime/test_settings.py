@@ -153,6 +153,12 @@ def test_sources_in_every_form(sources):
     assert second == Source.parse("sb1=tcp://b:2?pixel_order=transposed")
 
 
+def test_dumped_settings_can_be_read_again():
+    settings = load(sources="sb0=tcp://a:1?pixel_order=transposed", names="a,b", max_frame_bytes="1MiB")
+    assert load_settings(RoomSettings, overrides=settings.model_dump(), known=()) == settings
+    assert load_settings(RoomSettings, overrides=dict(settings), known=()) == settings
+
+
 def test_sources_in_a_file(tmp_path):
     file = tmp_path / "trapline.toml"
     file.write_text('[sources]\nsb0 = "tcp://a:1"\nsb1 = "tcp://b:2"\n')

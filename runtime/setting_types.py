@@ -1,0 +1,82 @@
+"""Types of settings that are written in other ways than Python's own."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, ByteSize, PlainSerializer, TypeAdapter
+
+from schemas.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """How a field looks on the command line, where that differs from its name; part of its annotation.
+
+    Attributes:
+        option: the option, e.g. '--source'; None: made from the field's name.
+        repeatable: may be given several times; the field then gets the list of texts.
+        metavar: what stands for the value in the help.
+        hidden: not on the command line at all.
+    """
+
+    option: str | None = None
+    repeatable: bool = False
+    metavar: str | None = None
+    hidden: bool = False
+
+
+def _bytes(value: object) -> object:
+    """'64MiB' as a number; what is none goes on to the field's own check."""
+    return int(TypeAdapter(ByteSize).validate_python(value)) if isinstance(value, str) else value
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _comma_separated(value: object) -> object:
+    return _split(value) if isinstance(value, str) else value
+
+
+ByteCount = Annotated[int, BeforeValidator(_bytes), CommandLine(metavar="BYTES")]
+"""A number of bytes; '64MiB' and '20GiB' are understood too."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+"""Names separated by commas, or a list in TOML."""
+
+
+def _sources(value: object) -> object:
+    """Sources from 'NAME=URL,NAME=URL', from a list of 'NAME=URL', or from a table NAME -> URL."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, Mapping):
+        value = [f"{name}={url}" for name, url in value.items()]
+    sources: dict[str, Source] = {}
+    for item in _texts_or_sources(value):
+        source = item if isinstance(item, Source) else Source.parse(item)
+        if source.name in sources:
+            raise ValueError(f"source {source.name!r} is given twice")
+        sources[source.name] = source
+    return tuple(sources.values())
+
+
+def _texts_or_sources(value: object) -> Iterator[str | Source]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("should be NAME=URL,NAME=URL; in TOML also a table or a list")  # noqa: TRY004  pydantic collects ValueErrors alone
+    for item in value:
+        if isinstance(item, str):
+            yield from _split(item)  # `--source` may hold several, as the variable does
+        elif isinstance(item, Source):
+            yield item
+        else:
+            raise ValueError(f"should be NAME=URL, not {item!r}")  # noqa: TRY004  as above
+
+
+Sources = Annotated[
+    tuple[Source, ...],
+    BeforeValidator(_sources),
+    # As one writes them, so that settings that were dumped can be read again.
+    PlainSerializer(lambda sources: [str(source) for source in sources]),
+]
+"""Image servers: 'NAME=URL,NAME=URL'; in TOML also a list of them, or a table NAME -> URL."""
