@@ -48,7 +48,7 @@ class Comparison:
         self._truth_path = truth
         self._truth_read = 0
         self._truth: dict[tuple[str, str], str] = {}
-        self._seen: list[str] = []
+        self._seen: set[str] = set()
         self._frames: dict[int, _Sent] = {}
         self._consumer: LogConsumer = log_consumer(settings, group_id=None)
         self._consumer.assign([TopicPartition(TopicNames(settings.topic_prefix).raw, 0, 0)])
@@ -60,12 +60,12 @@ class Comparison:
             KafkaException: raw could not be read.
         """
         timestamp = format_timestamp(group.timestamp_us)
+        if timestamp in self._seen:
+            return ["this timestamp came twice"]
+        self._seen.add(timestamp)
         self._read_truth()
         expected = {source for at, source in self._truth if at == timestamp}
         problems: list[str] = []
-        if timestamp in self._seen:
-            problems.append("this timestamp came twice")
-        self._seen.append(timestamp)
         if lacking := sorted(expected - set(group.sources)):
             problems.append(f"lacks {', '.join(lacking)}, which were sent")
         for image in group.images:

@@ -1,0 +1,116 @@
+"""The demo as a newcomer runs it, small; and the judge in it, shown what it must not accept."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from astropy.io import fits
+
+from consumer.settings import ConsumerSettings
+from consumer.stream import GroupStream
+from runtime.settings import load_settings
+from schemas.timestamp import format_timestamp
+from tests.integration.grouper.conftest import grouping
+from tests.support.raw_topic import RawTopic, at
+from tests.support.waiting import timeout_s, wait_until
+from trapline.demo.comparison import Comparison
+
+SMALL = ["--size=48x32", "--sources=3", "--rate=4"]
+
+
+def start_demo(folder, *args):
+    return subprocess.Popen(
+        [sys.executable, "-m", "trapline", "demo", *SMALL, f"--output={folder}", *args],
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_shows_groups_equal_to_what_was_sent(tmp_path):
+    with start_demo(tmp_path, "--groups=5") as demo:
+        output, _ = demo.communicate(timeout=timeout_s(180))
+    assert demo.returncode == 0, output
+    lines = re.findall(r"^  (\S+Z)  3/3  latency +(\d+) ms  equal to what was sent$", output, re.MULTILINE)
+    assert len(lines) == 5
+    assert re.search(r"Started in \d+\.\d s", output)
+    (written,) = tmp_path.glob("run-*/last-group.fits")
+    assert str(written) in output
+    with fits.open(written, checksum=True) as hdus:
+        assert [hdu.name for hdu in hdus[1:]] == ["SB0", "SB1", "SB2"]
+        assert hdus[1].data.shape == (32, 48)
+        assert hdus[0].header["DATE-OBS"] + "Z" == lines[-1][0]
+
+
+def test_ctrl_c_ends_the_endless_demo_with_a_summary_and_no_process_left(tmp_path):
+    with start_demo(tmp_path, "--groups=0") as demo:
+        groups = 0
+        output = ""
+        while groups < 3:
+            line = demo.stdout.readline()
+            assert line, output
+            output += line
+            groups += "equal to what was sent" in line
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=timeout_s(90))
+    assert demo.returncode == 0, output + rest
+    assert re.search(r"\d+ groups, \d+ complete", rest)
+    (run,) = tmp_path.glob("run-*")
+    for log in run.glob("*.log"):
+        assert "Traceback" not in log.read_text(), log
+    assert not (run / "broker.txt").exists()  # the broker takes it away when it has stopped
+
+
+@pytest.fixture
+def judged(kafka, topic_prefix, tmp_path):
+    """Two groups in Kafka, a truth file to spoil, and the judge's verdict."""
+    raw = RawTopic(kafka.bootstrap_servers, topic_prefix).create()
+    with grouping(raw) as grouper:
+        raw.send(at(0))
+        raw.send(at(1))
+        wait_until(lambda: grouper.summary.groups == 2, timeout=60)
+    raw.close()
+    settings = load_settings(
+        ConsumerSettings,
+        overrides={"bootstrap_servers": kafka.bootstrap_servers, "topic_prefix": topic_prefix},
+        known=[],
+    )
+    truth = tmp_path / "truth.jsonl"
+
+    def judge(lines, times=1):
+        truth.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        comparison = Comparison(settings, truth)
+        try:
+            with GroupStream(settings, start="beginning", max_groups=2) as groups:
+                problems = [p for group in groups for _ in range(times) for p in comparison.problems(group)]
+            return problems + [f"lost {timestamp}" for timestamp in comparison.lost()]
+        finally:
+            comparison.close()
+
+    lines = [
+        {"timestamp": format_timestamp(timestamp_us), "source": source, "digest": digest}
+        for (timestamp_us, source), digest in raw.sent.items()
+    ]
+    return judge, lines
+
+
+def test_the_judge_accepts_what_is_right(judged):
+    judge, lines = judged
+    assert judge(lines) == []
+
+
+def test_the_judge_names_what_is_wrong(judged):
+    judge, lines = judged
+    other = [{**lines[0], "digest": "xxh3-128:" + "0" * 32}, *lines[1:]]
+    assert judge(other) == ["the frame of sb0 in raw is not what was sent"]
+    assert judge(lines[1:]) == ["sb0 is in the group and was not sent"]
+    more = [*lines, {**lines[0], "source": "sb9"}]
+    assert judge(more) == ["lacks sb9, which were sent"]
+    earlier = [{**lines[0], "timestamp": format_timestamp(at(0) + 1)}, *lines]
+    assert judge(lines, times=2) == ["this timestamp came twice"] * 2
+    assert judge(earlier) == [f"lost {format_timestamp(at(0) + 1)}"]
