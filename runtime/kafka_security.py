@@ -1,7 +1,7 @@
 """How a client proves who it is to Kafka, and how it knows that Kafka is Kafka.
 
-The flat settings are narrowed once, at the start, to the one mode they name; that alone makes the
-client's configuration. Secrets come from the environment or from files, are held as SecretStr, and are
+The flat settings are narrowed to the one mode they name, at the start; that alone makes a client's
+configuration. Secrets come from the environment or from files, are held as SecretStr, and are
 part of no message, no repr and no option of a command line (which others can read in the process list).
 """
 

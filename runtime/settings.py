@@ -7,7 +7,6 @@ once, each naming its key as the user wrote it; no secret is ever part of a mess
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -141,9 +140,15 @@ class TraplineSettings(SecurityKeys, ProcessSettings):
         description="Largest frame that is accepted; topics and clients are set to carry it.",
     )
 
-    @cached_property
+    @property
     def kafka_security(self) -> KafkaSecurity:
-        """How to talk to Kafka: the security settings, narrowed to the one mode they name."""
+        """How to talk to Kafka: the security settings, narrowed to the one mode they name.
+
+        Files are read each time, so that a client made later gets a secret that was renewed.
+
+        Raises:
+            SettingsError: a file that was there at the start has gone.
+        """
         security, problems = narrow_security(self)
         if security is None:  # cross_problems() refused this at the start; a file may have gone since
             raise SettingsError(SettingProblem(fields[0], text) for fields, text in problems)
