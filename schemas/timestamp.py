@@ -17,11 +17,12 @@ MAX_TIMESTAMP_US: Final = (datetime(9999, 12, 31, 23, 59, 59, 999_999) - _EPOCH)
 """9999-12-31T23:59:59.999999Z."""
 
 _FORMAT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
-_FORMAT_LENGTH: Final = 27
 # A decimal fraction may only follow seconds that follow hours and minutes (extended or basic format).
 _SECONDS_BEFORE_FRACTION: Final = re.compile(r"[T ](?:\d\d:\d\d:\d\d|\d{6})", re.ASCII)
-_LEADING_DATE: Final = re.compile(r"\d{4}(?!\d)\D+(\d{1,2})(?!\d)\D+(\d{1,2})(?!\d)", re.ASCII)
+_NUMERIC_DATE: Final = re.compile(r"\d{4}[^0-9A-Za-z]+(\d{1,2})[^0-9A-Za-z]+(\d{1,2})(?!\d)", re.ASCII)
+_NAMED_ZONE_AND_OFFSET: Final = re.compile(r":\d\d.*[A-Za-z] *[+-]")
 _LEAP_SECOND: Final = re.compile(r"[T ]\d\d:\d\d:60(?!\d)|T\d{4}60(?!\d)", re.ASCII)
+_DAY_S: Final = 86_400
 _LONGEST: Final = 68  # a string value of one FITS card has at most 68 characters
 
 
@@ -177,6 +178,8 @@ def _parse_odd_form(text: str) -> datetime:
 
     if re.match(r"\d{4}\D", text, re.ASCII) is None:
         raise TimestampError(f"DATE-OBS {_shown(text)} does not begin with a year of four digits")
+    if _NAMED_ZONE_AND_OFFSET.search(text):  # 'UTC+3' means one thing to ISO and the opposite to POSIX
+        raise TimestampError(f"DATE-OBS {_shown(text)} has both a time zone's name and an offset")
     try:
         first, second = (
             parser.parse(text, default=default, tzinfos=_known_zone, yearfirst=True, dayfirst=False)
@@ -185,7 +188,7 @@ def _parse_odd_form(text: str) -> datetime:
         known = first == second and first.year == int(text[:4])
     except (ValueError, OverflowError, TypeError) as error:
         raise TimestampError(f"DATE-OBS {_shown(text)} is not a time: {_shown(str(error))}") from None
-    numbers = _LEADING_DATE.match(text)
+    numbers = _NUMERIC_DATE.match(text)
     if not known or (numbers and (first.month, first.day) != (int(numbers[1]), int(numbers[2]))):
         raise TimestampError(f"DATE-OBS {_shown(text)} is not a time that can be read in one way only")
     return first
@@ -195,11 +198,13 @@ def _known_zone(name: str | None, offset_s: int | None) -> tzinfo | None:
     """Zones for dateutil: UTC by name, others by offset. 'EST' means several things and is refused."""
     from dateutil import tz  # noqa: PLC0415 - see _parse_odd_form
 
-    if name is None:
-        return None if offset_s is None else tz.tzoffset(None, offset_s)
-    if name.upper() in {"UTC", "GMT", "Z"} and not offset_s:
+    if name is None and offset_s is None:
+        return None
+    if name is None and offset_s is not None and abs(offset_s) < _DAY_S:
+        return tz.tzoffset(None, offset_s)
+    if name is not None and name.upper() in {"UTC", "GMT", "Z"}:
         return UTC
-    raise ValueError(f"the time zone {name} is not known")
+    raise ValueError(f"the time zone {name or offset_s} is not known")
 
 
 def _shown(text: str) -> str:
