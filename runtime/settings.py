@@ -27,6 +27,7 @@ from runtime.settings_sources import (
     ENV_PREFIX,
     read_config_file,
     unknown_keys,
+    variable_of,
     variables_set,
 )
 from schemas.topics import TopicNames
@@ -241,8 +242,10 @@ def load_settings(
         _, together = _attempt(cls, {**values, **defaults})
         wrong += [problem for problem in together if not bad.intersection(problem.fields)]
     for problem in wrong:
-        key = problem.fields[0] if problem.fields else ""
-        problems.append(SettingProblem(written.get(key, key), problem.text))
+        field = problem.fields[0] if problem.fields else ""
+        # Nobody wrote a setting that is missing; each has a variable, while some have no option.
+        key = variable_of(field) if field in cls.model_fields else field
+        problems.append(SettingProblem(written.get(field, key), problem.text))
     if settings is None or problems:
         raise SettingsError(problems)
     hide_secrets(settings.secrets())

@@ -204,6 +204,13 @@ def test_a_setting_that_is_unknown_to_the_class_given_as_argument():
     assert problem.key == "typo"
 
 
+def test_a_setting_that_is_missing_is_named_by_its_variable():
+    found = {
+        problem.key for problem in problems(security_protocol="sasl_ssl", sasl_mechanism="SCRAM-SHA-512")
+    }
+    assert found == {"TRAPLINE_SASL_USERNAME", "TRAPLINE_SASL_PASSWORD"}
+
+
 def test_secrets_are_in_no_message_and_no_repr(monkeypatch, tmp_path):
     secret_file = tmp_path / "password"
     secret_file.write_text("hunter3\n")
