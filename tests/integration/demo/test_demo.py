@@ -14,7 +14,7 @@ from consumer.settings import ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.settings import load_settings
 from schemas.timestamp import format_timestamp
-from tests.integration.grouper.conftest import grouping
+from tests.support.grouping import grouping
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
 from trapline.demo.comparison import Comparison

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from schemas.timestamp import format_timestamp
-from tests.integration.grouper.conftest import GrouperProcess, grouping
+from tests.support.grouping import GrouperProcess, grouping
 from tests.support.groups_reader import read_all, read_entries, read_groups
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import wait_until

@@ -20,7 +20,7 @@ from runtime.errors import MissingTopicError
 from schemas.frame import HEADER_SIZE
 from schemas.timestamp import format_timestamp
 from schemas.window import decode_window
-from tests.integration.grouper.conftest import grouping
+from tests.support.grouping import grouping
 from tests.support.groups_reader import read_all, read_entries, read_groups
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import wait_until
