@@ -130,7 +130,7 @@ def _docker_answers() -> bool:
 
 @contextmanager
 def _container() -> Iterator[str]:
-    """The same version of Kafka in a container, with its client port on this machine's 127.0.0.1."""
+    """The same version of Kafka in a container."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
     port = free_port()
@@ -144,9 +144,7 @@ def _container() -> Iterator[str]:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         **common_settings(replicas=1),
     }
-    container = DockerContainer(f"apache/kafka:{packaged_lock().kafka_version}").with_kwargs(
-        ports={"9092/tcp": (HOST, port)}
-    )
+    container = DockerContainer(f"apache/kafka:{packaged_lock().kafka_version}").with_bind_ports(9092, port)
     for name, value in settings.items():
         container = container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
     with container:

@@ -42,5 +42,3 @@ class ConsoleProgress:
             self._bar.add_task("", total=total_bytes)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=done_bytes)
-        if done_bytes >= total_bytes:
-            self.close()

@@ -200,20 +200,22 @@ class EmbeddedKafka:
             log=node_folder / "kafka.log",
             options=tuple(option for option in options if not option.startswith("-XX:AOTCacheOutput")),
         )
-        done = subprocess.run(  # noqa: S603  our own command line
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_FORMAT_TIMEOUT_S,
-            env=java_environment(),
-        )
-        if done.returncode:
-            raise StartError(
-                f"Kafka could not prepare the data folder {self._data}:\n{done.stdout}{done.stderr}".rstrip()
+        try:
+            done = subprocess.run(  # noqa: S603  our own command line
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_FORMAT_TIMEOUT_S,
+                env=java_environment(),
             )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StartError(f"cannot run Java to prepare the data folder {self._data}: {error}") from error
+        if done.returncode:
+            raise StartError(f"Kafka could not prepare the data folder {self._data}:\n{done.stdout.rstrip()}")
 
     def _launch(self, jvm: Jvm, options: tuple[str, ...], folder: DataFolder, deadline: float) -> None:
         node_folder = self._node_folder()

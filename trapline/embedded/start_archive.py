@@ -34,7 +34,7 @@ def archive_options(jvm: Jvm, cache: Path, progress: Progress) -> tuple[str, ...
             with (cache / "archive.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not archive.exists():
-                    progress.step("Preparing faster starts, once")
+                    progress.step("Preparing faster starts, once (some 10 s)")
                     _make(jvm, archive, cache)
         except (EmbeddedKafkaError, OSError) as error:
             progress.step(f"Going on without the archive for faster starts: {error}")

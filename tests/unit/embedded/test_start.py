@@ -17,6 +17,8 @@ from trapline.embedded.places import default_cache_dir, default_data_dir
 from trapline.embedded.progress import Unwatched
 from trapline.embedded.start_archive import archive_options
 
+HIDE_CURSOR = "\x1b[?25l"  # what a bar on a terminal begins with
+
 
 def test_places_follow_the_environment(monkeypatch, tmp_path):
     for name in ("TRAPLINE_CACHE_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
@@ -80,10 +82,11 @@ def test_progress_in_plain_lines():
 def test_progress_on_a_terminal_is_one_bar():
     out = io.StringIO()
     progress = ConsoleProgress(Console(file=out, force_terminal=True, width=80))
-    for done in (0, 50, 100):
+    for done in (0, 50, 100, 100):
         progress.downloaded(done * 1_000_000, 100_000_000)
     progress.step("next")
     assert "100.0/100.0 MB" in out.getvalue()
+    assert out.getvalue().count(HIDE_CURSOR) == 1
     assert out.getvalue().endswith("next\n")
 
 
