@@ -1,7 +1,9 @@
 """The demo itself: starts every stage, prints a line a group, and says at the end whether all was well."""
 
 import json
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -154,7 +156,8 @@ class Demo:
         write_group(self._last, path)
         self._say(f"\nThe last group is in {path}. Open it with")
         self._say(f"  ds9 -multiframe {path}")
-        self._say(f"  python -c \"from astropy.io import fits; fits.info('{path}')\"")
+        python = os.path.relpath(sys.executable)
+        self._say(f"  {python} -c \"from astropy.io import fits; fits.info('{path}')\"")
 
 
 def summary(result: Result) -> str:
