@@ -189,6 +189,7 @@ class GrouperService:
         self._publish(consumer, commit_after_s=self._settings.commit_interval_s)
         now_s = time.monotonic()
         for owned in self._owned.values():
+            owned.session.serve()
             owned.state.show(now_s)
 
     def _fetch(self, consumer: LogConsumer, poll_s: float) -> list[Message]:

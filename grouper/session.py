@@ -107,6 +107,10 @@ class Session:
     def _transport_error(self, _error: KafkaError) -> None:
         self._transport_errors += 1
 
+    def serve(self) -> None:
+        """Serve the producer's callbacks while there is nothing to publish: they wait inside it."""
+        self._producer.poll(0)
+
     def publish(
         self, publication: Publication, entries: EntryIndex, consumer: OffsetSender
     ) -> tuple[int, ...]:
