@@ -1,7 +1,7 @@
 """JSON of others, read field by field: each error names the field and what it should be."""
 
 import json
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -10,6 +10,7 @@ from schemas.errors import SchemaError, TimestampError
 from schemas.timestamp import parse_timestamp
 
 _LONG_MAX: Final = 2**63 - 1
+_FLOAT_MAX: Final = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class JsonObject:
     def number(self, name: str) -> float:
         """A finite number."""
         value = self._field(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FLOAT_MAX:
             raise self._wrong(name, "a finite number", value)
         return float(value)
 

@@ -33,7 +33,7 @@ Stage = Literal["connector", "grouper"]
 _SPEC_VERSION: Final = "1.0"
 _CE_SOURCE: Final = re.compile(r"/([A-Za-z0-9._-]+)/(connector|grouper)")
 _PIXEL_ORDERS: Final = tuple(order.value for order in PixelOrder)
-_REASONS: Final = tuple(reason.value for reason in RejectReason)
+_REASONS: Final = frozenset(reason.value for reason in RejectReason)
 
 
 def group_id(timestamp_us: int, revision: int, first_raw_offset: int) -> str:
@@ -244,7 +244,9 @@ class CatalogueHeaders:
         """
         fields = HeaderFields(headers)
         prefix, _ = _envelope(fields, GROUP_TYPE, GROUP_CONTENT, ("grouper",))
-        return cls(prefix=prefix, timestamp_us=fields.time("ce_time"), group_id=fields.text("ce_id"))
+        timestamp_us = fields.time("ce_time")
+        fields.constant("ce_subject", fields.text("ce_time"))
+        return cls(prefix=prefix, timestamp_us=timestamp_us, group_id=fields.text("ce_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ class RejectHeaders:
             stage=stage,
             source=fields.source("ce_subject") if "ce_subject" in fields else None,
             timestamp_us=fields.time("ce_time") if "ce_time" in fields else None,
-            reason=RejectReason(fields.one_of("ce_reason", _REASONS)),
+            reason=_reason(fields),
             detail=fields.text_or_empty("ce_detail"),
             receive_time_us=fields.time("ce_receivetime"),
             total_bytes=fields.natural("ce_bytes"),
@@ -357,6 +359,13 @@ def _envelope(
         if origin[2] == stage:
             return origin[1], stage
     raise RecordHeaderError(f"the record's header ce_source is {origin[0]!r}, not of {' or '.join(stages)}")
+
+
+def _reason(fields: HeaderFields) -> RejectReason:
+    reason = fields.text("ce_reason")
+    if reason not in _REASONS:
+        raise RecordHeaderError(f"the record's header ce_reason is {reason[:80]!r}, no reason known here")
+    return RejectReason(reason)
 
 
 def _boolean(value: bool) -> str:

@@ -12,6 +12,7 @@ SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a source may be called: it stands in Kafka headers, metric labels and file names."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_USER: Final = re.compile(r"//.*@")  # may hold a password, which no message repeats
 _FORM: Final = "NAME=tcp://HOST:PORT[?pixel_order=fits|transposed]"
 _MAX_PORT: Final = 65535
 
@@ -52,19 +53,20 @@ class Source:
             SourceError: names the part that is wrong.
         """
         check_source_name(name)
+        where = f"source {name}: URL {_USER.sub('//…@', url)!r}"
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise SourceError(f"source {name}: URL {url!r}: {error}; write {_FORM}") from None
+            raise SourceError(f"{where}: {error}; write {_FORM}") from None
         if parts.scheme != "tcp":
-            raise SourceError(f"source {name}: URL {url!r} begins with {parts.scheme!r}, not tcp://")
+            raise SourceError(f"{where} begins with {parts.scheme!r}, not tcp://")
         if parts.username is not None or parts.path not in ("", "/") or parts.fragment:
-            raise SourceError(f"source {name}: URL {url!r} has more than host, port and pixel_order")
+            raise SourceError(f"{where} has more than host, port and pixel_order")
         if not host or _HOST.fullmatch(host) is None:
-            raise SourceError(f"source {name}: URL {url!r} has no usable host; write {_FORM}")
+            raise SourceError(f"{where} has no usable host; write {_FORM}")
         if port is None or not 0 < port <= _MAX_PORT:
-            raise SourceError(f"source {name}: URL {url!r} has no port between 1 and {_MAX_PORT}")
+            raise SourceError(f"{where} has no port between 1 and {_MAX_PORT}")
         return cls(name, host, port, _pixel_order(name, parts.query))
 
     @property

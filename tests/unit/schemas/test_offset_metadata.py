@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import OffsetMetadataError, RejectReason
+from schemas.offset_metadata import MAX_LENGTH, OffsetMetadata
+
+offsets = st.integers(0, 2**63 - 1)
+
+
+def test_the_text():
+    assert (
+        OffsetMetadata(12, 3, {"sb3": 2}).encode() == '{"v":1,"read_to":12,"catalogue":3,"missed":{"sb3":2}}'
+    )
+    assert OffsetMetadata(12, 3, {}).encode() == '{"v":1,"read_to":12,"catalogue":3}'
+
+
+@given(
+    offsets,
+    offsets,
+    st.dictionaries(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True), offsets, max_size=5),
+)
+def test_reads_back(read_to, catalogue_from, missed):
+    metadata = OffsetMetadata(read_to, catalogue_from, missed)
+    assert OffsetMetadata.decode(metadata.encode()) == metadata
+
+
+def test_kafkas_limit_is_kept_and_missed_goes_first():
+    fits = OffsetMetadata(2**62, 2**62, {f"source-{number:04d}": 1 for number in range(238)})
+    assert 3850 < len(fits.encode()) <= MAX_LENGTH
+    assert OffsetMetadata.decode(fits.encode()) == fits
+    too_many = OffsetMetadata(2**62, 2**62, {f"source-{number:04d}": 1 for number in range(300)})
+    assert OffsetMetadata.decode(too_many.encode()) == OffsetMetadata(2**62, 2**62, {})
+
+
+@given(st.dictionaries(st.text(max_size=200), st.integers(), max_size=100))
+def test_never_longer_than_kafka_takes(missed):
+    assert len(OffsetMetadata(2**63 - 1, 2**63 - 1, missed).encode()) <= MAX_LENGTH
+
+
+def test_unknown_fields_are_left_alone():
+    assert OffsetMetadata.decode('{"v":1,"read_to":1,"catalogue":2,"x":[]}') == OffsetMetadata(1, 2, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no metadata"),
+        ("", "no metadata"),
+        ("written by another program", "no JSON"),
+        ("[]", "no JSON object"),
+        ('{"read_to":1,"catalogue":2}', "no v"),
+        ('{"v":2,"read_to":1,"catalogue":2}', "version 2"),
+        ('{"v":1,"catalogue":2}', "no read_to"),
+        ('{"v":1,"read_to":1}', "no catalogue"),
+        ('{"v":1,"read_to":-1,"catalogue":2}', "read_to should be"),
+        ('{"v":1,"read_to":1,"catalogue":"2"}', "catalogue should be"),
+        ('{"v":1,"read_to":1,"catalogue":2,"missed":[]}', "missed"),
+        ('{"v":1,"read_to":1,"catalogue":2,"missed":{"sb0":"2"}}', "sb0 should be"),
+    ],
+)
+def test_what_is_not_ours_is_named(text, message):
+    with pytest.raises(OffsetMetadataError, match=message) as error:
+        OffsetMetadata.decode(text)
+    assert error.value.reason is RejectReason.OFFSET_METADATA
+
+
+@given(st.text(max_size=60) | st.dictionaries(st.text(max_size=9), st.integers()).map(json.dumps))
+def test_any_text_raises_documented_errors_only(text):
+    with pytest.raises(OffsetMetadataError):
+        OffsetMetadata.decode(text)
