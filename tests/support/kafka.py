@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from tests.support.waiting import timeout_s
 from trapline.embedded import EmbeddedKafka
 from trapline.embedded.jar_lock import packaged_lock
@@ -97,6 +99,14 @@ class OwnKafka:
     def __exit__(self, *_error: object) -> None:
         self.kill()
         shutil.rmtree(self.embedded.data, ignore_errors=True)  # pytest would keep the records of three runs
+
+
+def process_gone(pid: int) -> bool:
+    """The process has ended; what waits for its parent to notice counts."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _require_ready(bootstrap_servers: str) -> None:

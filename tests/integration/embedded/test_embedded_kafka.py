@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.support.kafka import OwnKafka
+from tests.support.kafka import OwnKafka, process_gone
 from tests.support.waiting import timeout_s, wait_until
 from trapline.embedded import EmbeddedKafka, data_folder
 from trapline.embedded.errors import DataFolderError, JarError, PortError, StartError
@@ -70,10 +70,6 @@ def read(bootstrap_servers, count, topic=TOPIC):
         consumer.close()
 
 
-def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
 def cluster_of(broker):
     return json.loads((broker.embedded.data / "cluster.json").read_text())
 
@@ -88,7 +84,7 @@ def test_what_was_acknowledged_survives_stop_and_sigkill(own_kafka):
     produce(own_kafka.bootstrap_servers, [b"%d" % n for n in range(100, 200)])
     pid = own_kafka.pid
     own_kafka.kill()
-    assert gone(pid)
+    assert process_gone(pid)
     own_kafka.restart()
 
     assert (own_kafka.bootstrap_servers, cluster_of(own_kafka)) == before
@@ -212,7 +208,7 @@ def test_starts_without_a_network_and_ends_when_our_process_is_killed(tmp_path):
         assert "kafka.Kafka" in psutil.Process(pid).cmdline()
         parent.kill()
         parent.wait()
-    wait_until(lambda: gone(pid), "the end of the JVM")
+    wait_until(lambda: process_gone(pid), "the end of the JVM")
     data_folder.DataFolder(data).close()  # who comes next does not find the folder in use
 
 

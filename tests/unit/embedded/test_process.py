@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.kafka import process_gone
 from tests.support.waiting import timeout_s, wait_until
 from trapline.embedded.errors import StartError
 from trapline.embedded.process import SupervisedProcess, stopped_within
@@ -35,10 +36,6 @@ def run(tmp_path):
     for process in running:
         process.kill()
         assert process.wait(timeout_s(10))
-
-
-def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_status_and_output(run, tmp_path):
@@ -72,7 +69,7 @@ def test_who_does_not_stop_in_time_is_killed(run, tmp_path):
 def test_ends_with_its_supervisor(run):
     process = run(SLEEP)
     process._supervisor.kill()
-    wait_until(lambda: gone(process.pid), "the program's end")
+    wait_until(lambda: process_gone(process.pid), "the program's end")
     assert process.wait(timeout_s(10))
     assert process.status == -signal.SIGKILL
 
@@ -104,7 +101,7 @@ def test_ends_with_our_process_however_that_ends(tmp_path, forked_child):
         parent.kill()
         parent.wait()
         try:
-            wait_until(lambda: gone(int(pid)) and gone(int(supervisor)), "the end of both")
+            wait_until(lambda: process_gone(int(pid)) and process_gone(int(supervisor)), "the end of both")
         finally:
             if child != "None":
                 os.kill(int(child), signal.SIGKILL)
