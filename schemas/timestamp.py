@@ -198,7 +198,7 @@ def _known_zone(name: str | None, offset_s: int | None) -> tzinfo | None:
     """Zones for dateutil: UTC by name, others by offset. 'EST' means several things and is refused."""
     from dateutil import tz  # noqa: PLC0415 - see _parse_odd_form
 
-    if name is None and offset_s is None:
+    if name is None and offset_s is None:  # releases of dateutil differ in whether they ask then
         return None
     if name is None and offset_s is not None and abs(offset_s) < _DAY_S:
         return tz.tzoffset(None, offset_s)

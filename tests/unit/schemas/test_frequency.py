@@ -26,6 +26,7 @@ def frequency(*cards):
         ([card("CTYPE3", "freq"), card("CRVAL3", "0.061"), card("CUNIT3", "GHz")], 6.1e7),
         ([card("RESTFRQ", 0.0), *AXIS], 6.1e7),
         ([card("RESTFRQ", "unknown"), *AXIS], 6.1e7),
+        ([b"CTYPE1  = 'not closed".ljust(80), *AXIS], 6.1e7),
         ([b"RESTFRQ =".ljust(80), *AXIS], 6.1e7),
     ],
 )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from schemas.errors import RejectReason, TimestampError
 from schemas.timestamp import (
     MAX_TIMESTAMP_US,
+    _known_zone,
     format_timestamp,
     parse_date_obs,
     parse_key,
@@ -183,6 +184,10 @@ def test_what_is_no_date_obs(text):
         parse_date_obs(text)
     assert error.value.reason is RejectReason.BAD_DATE_OBS
     assert len(str(error.value)) < 300
+
+
+def test_a_time_without_a_zone_has_none_in_every_release_of_dateutil():
+    assert _known_zone(None, None) is None
 
 
 @pytest.mark.parametrize(
