@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -24,6 +24,7 @@ from runtime.kafka import (
     as_trapline_error,
     begin_offsets,
     kafka_error,
+    log_consumer,
     max_record_bytes,
     require_kafka,
     true_end_offsets,
@@ -188,20 +189,20 @@ def _first_offsets(admin: KafkaAdmin, settings: TopicsSettings) -> list[Outcome]
     raw, catalogue = settings.topics.raw, settings.topics.catalogue
     try:
         partitions = describe_topics(admin, specs_of(settings))[raw].partitions
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(raw, each) for each in range(partitions)])
-        answer = admin.list_consumer_group_offsets([asked], request_timeout=_REQUEST_S)
-        committed: Mapping[int, int] = {
-            each.partition: each.offset for each in answer[group].result(_REQUEST_S).topic_partitions
-        }
-        unset = [each for each in range(partitions) if committed.get(each, _NO_OFFSET) <= _NO_OFFSET]
-        begins = begin_offsets(admin, raw, unset)
-        entries = true_end_offsets(admin, catalogue, unset)
-        fresh = [each for each in unset if entries.get(each, 0) == 0]
-        if fresh:
-            first = [_first_offset(raw, each, begins[each]) for each in fresh]
-            request = ConsumerGroupTopicPartitions(group, first)
-            altered = admin.alter_consumer_group_offsets([request], request_timeout=_REQUEST_S)
-            _raise_first([each.error for each in altered[group].result(_REQUEST_S).topic_partitions])
+        asked = [TopicPartition(raw, each) for each in range(partitions)]
+        # A consumer that joins no group. AdminClient.list_consumer_group_offsets ends the process where
+        # the group's coordinator is not there yet, as on a new cluster (librdkafka#5040).
+        with closing(log_consumer(settings, group_id=group)) as offsets:
+            answer = offsets.committed(asked, timeout=_REQUEST_S)
+            _raise_first([each.error for each in answer])
+            committed: Mapping[int, int] = {each.partition: each.offset for each in answer}
+            unset = [each for each in range(partitions) if committed.get(each, _NO_OFFSET) <= _NO_OFFSET]
+            begins = begin_offsets(admin, raw, unset)
+            entries = true_end_offsets(admin, catalogue, unset)
+            fresh = [each for each in unset if entries.get(each, 0) == 0]
+            if fresh:
+                first = [_first_offset(raw, each, begins[each]) for each in fresh]
+                _raise_first([each.error for each in offsets.commit(offsets=first, asynchronous=False)])
     except KafkaException as error:
         raise as_trapline_error(error, f"offsets of consumer group {group}") from error
     outcomes = []

@@ -28,9 +28,14 @@ def admin(settings):
 
 
 def committed(admin, settings):
-    asked = ConsumerGroupTopicPartitions(settings.consumer_group)
-    answer = admin.list_consumer_group_offsets([asked])[settings.consumer_group].result(timeout_s(30))
-    return {(each.topic, each.partition): (each.offset, each.metadata) for each in answer.topic_partitions}
+    raw = settings.topics.raw
+    numbers = admin.list_topics(raw, timeout=timeout_s(30)).topics[raw].partitions
+    consumer = clients.log_consumer(settings, group_id=settings.consumer_group)
+    try:
+        found = consumer.committed([TopicPartition(raw, each) for each in numbers], timeout=timeout_s(30))
+    finally:
+        consumer.close()
+    return {(each.topic, each.partition): (each.offset, each.metadata) for each in found if each.offset >= 0}
 
 
 def alter(admin, topic, setting, value):
