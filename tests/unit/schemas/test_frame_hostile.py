@@ -52,11 +52,11 @@ def repeated(piece, size):
 @pytest.mark.parametrize("name", STREAMS)
 def test_work_is_linear(name, read):
     """Eight times the bytes may cost 24 times the time on a busy machine; quadratic, it would be 64 times."""
-    small, large = (repeated(STREAMS[name], size) for size in (256 * KIB, 2048 * KIB))
+    small, large = (repeated(STREAMS[name], size) for size in (128 * KIB, 1024 * KIB))
     small_s = min(consume(small, READS[read])[0] for _ in range(3))
     large_s, total = consume(large, READS[read])
     assert total == len(large)
-    assert large_s < 24 * max(small_s, 0.005)
+    assert large_s < 24 * max(small_s, 0.003)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_work_is_linear(name, read):
     ids=["headers that each ask for 32 KiB of text", "magics", "zeros"],
 )
 def test_memory_is_bounded(piece):
-    stream = repeated(piece, 1536 * KIB)
+    stream = repeated(piece, 1024 * KIB)
     tracemalloc.start()
     try:
         _, total = consume(stream, 1 << 30, FrameLimits(max_fits_bytes=32 * KIB))
@@ -73,4 +73,4 @@ def test_memory_is_bounded(piece):
     finally:
         tracemalloc.stop()
     assert total == len(stream)
-    assert peak < 1024 * KIB
+    assert peak < 800 * KIB
