@@ -14,9 +14,6 @@ def timeout_s(seconds: float) -> float:
     return seconds * float(os.environ.get("TRAPLINE_TEST_TIMEOUT_FACTOR", "1"))
 
 
-scaled = timeout_s
-
-
 def wait_until(
     predicate: Callable[[], Result],
     message: str | Callable[[], str] = "the condition",
