@@ -1,0 +1,15 @@
+"""Errors of the connector. Those of settings, Kafka and topics are the runtime's."""
+
+from schemas.errors import TraplineError
+
+
+class ConnectorError(TraplineError):
+    """The connector can't go on, or could not end as it should; the text says why and what helps."""
+
+
+class DeliveryError(ConnectorError):
+    """Kafka refuses frames for a reason that no waiting mends."""
+
+
+class UndeliveredError(ConnectorError):
+    """The process ends while Kafka has not acknowledged all that was read."""

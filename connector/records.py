@@ -1,0 +1,168 @@
+"""What becomes of the things the decoder found: a record for raw, or one for rejects.
+
+A frame goes to raw as soon as it has a timestamp, since that is its key. Whether its axes, frequency and
+pixels can be used is judged by the grouper, which can name the raw offset of what it rejects.
+"""
+
+from dataclasses import dataclass, replace
+
+from schemas.digest import frame_digest
+from schemas.errors import RejectReason, SchemaError, TimestampError
+from schemas.frame import Frame, Skipped
+from schemas.record_headers import RawHeaders, RejectHeaders
+from schemas.source import Source
+from schemas.timestamp import format_timestamp, timestamp_key
+from schemas.topics import TopicNames
+from schemas.window import window_timestamp
+
+_SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """A record on its way to Kafka.
+
+    Attributes:
+        topic: raw or rejects.
+        key: the timestamp as ASCII; None where none is known.
+        value: the frame, verbatim, or rejected bytes.
+        headers: as `schemas.record_headers` has them.
+        reason: why it is rejected; None for a frame on its way to raw.
+        detail: the same for people.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    reason: RejectReason | None = None
+    detail: str = ""
+
+
+class RecordMaker:
+    """Makes the records of one source."""
+
+    def __init__(self, source: Source, names: TopicNames, *, max_future_s: float) -> None:
+        """Prepare.
+
+        Args:
+            source: whose frames they are.
+            names: of the topics.
+            max_future_s: how far DATE-OBS may be ahead of the time of arrival, in seconds.
+        """
+        self._source = source
+        self._names = names
+        self._max_future_us = round(max_future_s * _SECOND_US)
+        self._latest_reject_us = 0
+
+    def frame(self, frame: Frame, receive_time_us: int) -> Record:
+        """The record of a whole frame: raw, or rejects where it has no timestamp that can be used.
+
+        Args:
+            frame: as decoded.
+            receive_time_us: when its last byte was read, microseconds since 1970 UTC.
+        """
+        digest = frame_digest(frame.data)
+        timestamp_us = None
+        try:
+            timestamp_us = window_timestamp(frame.cards)
+            if timestamp_us > receive_time_us + self._max_future_us:
+                raise TimestampError(
+                    f"DATE-OBS {format_timestamp(timestamp_us)} is "
+                    f"{(timestamp_us - receive_time_us) / _SECOND_US:.0f} s ahead of this machine's clock "
+                    f"(at most {self._max_future_us / _SECOND_US:g} s, TRAPLINE_MAX_FUTURE_S)",
+                    reason=RejectReason.FAR_FUTURE,
+                )
+        except SchemaError as error:
+            return self._reject(
+                frame.data,
+                len(frame.data),
+                error.reason,
+                str(error),
+                receive_time_us,
+                timestamp_us=timestamp_us,
+                digest=digest,
+            )
+        headers = RawHeaders(
+            self._names.prefix,
+            self._source.name,
+            timestamp_us,
+            digest,
+            receive_time_us,
+            self._source.pixel_order,
+        )
+        return Record(self._names.raw, timestamp_key(timestamp_us), frame.data, headers.encode())
+
+    def skipped(self, skipped: Skipped, receive_time_us: int) -> Record:
+        """The record of bytes that belong to no frame.
+
+        Args:
+            skipped: as decoded.
+            receive_time_us: when the last of them was read, microseconds since 1970 UTC.
+        """
+        return self._reject(
+            skipped.data, skipped.total_bytes, skipped.reason, skipped.detail, receive_time_us
+        )
+
+    def _reject(
+        self,
+        data: bytes,
+        total_bytes: int,
+        reason: RejectReason,
+        detail: str,
+        receive_time_us: int,
+        *,
+        timestamp_us: int | None = None,
+        digest: str | None = None,
+    ) -> Record:
+        # The id of a reject is made of its arrival; of several in one read each needs its own.
+        receive_time_us = max(receive_time_us, self._latest_reject_us + 1)
+        self._latest_reject_us = receive_time_us
+        headers = RejectHeaders(
+            self._names.prefix,
+            "connector",
+            self._source.name,
+            timestamp_us,
+            reason,
+            detail,
+            receive_time_us,
+            total_bytes,
+            truncated=len(data) < total_bytes,
+            digest=digest,
+        )
+        return _reject_record(self._names, headers, data)
+
+
+def too_large(names: TopicNames, raw: Record, limit: str) -> Record:
+    """The reject of a frame that raw refuses for its size.
+
+    Args:
+        names: of the topics.
+        raw: the refused record.
+        limit: Kafka's words.
+    """
+    there = RawHeaders.decode(raw.headers)
+    headers = RejectHeaders(
+        there.prefix,
+        "connector",
+        there.source,
+        there.timestamp_us,
+        RejectReason.TOO_LARGE,
+        f"{raw.topic} refuses a record of {len(raw.value)} bytes: {limit}",
+        there.receive_time_us,
+        len(raw.value),
+        truncated=False,
+        digest=there.digest,
+    )
+    return _reject_record(names, headers, raw.value)
+
+
+def truncated(names: TopicNames, reject: Record, max_bytes: int) -> Record:
+    """The same reject with the first `max_bytes` of its value."""
+    headers = replace(RejectHeaders.decode(reject.headers), truncated=True)
+    return _reject_record(names, headers, reject.value[:max_bytes])
+
+
+def _reject_record(names: TopicNames, headers: RejectHeaders, value: bytes) -> Record:
+    key = None if headers.timestamp_us is None else timestamp_key(headers.timestamp_us)
+    return Record(names.rejects, key, value, headers.encode(), headers.reason, headers.detail)
