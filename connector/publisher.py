@@ -1,0 +1,226 @@
+"""Records into Kafka: one producer for all sources, and one thread that hears what became of each record.
+
+Delivery reports are served by a thread of their own. The sources' threads would serve them only between
+frames, and the queue's memory is given back by nothing else.
+"""
+
+import threading
+import time
+from collections import deque
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from connector import metrics
+from connector.backoff import Backoff
+from connector.errors import DeliveryError
+from connector.metrics import Refusal, SourceCounts
+from connector.outlet import Outlet
+from connector.records import Record, too_large, truncated
+from connector.refusals import refusal_of
+from connector.settings import ConnectorSettings
+from runtime.health import Heartbeat
+from runtime.kafka import LogProducer, explain, kafka_error, raw_producer
+from runtime.logs import get_logger
+from schemas.errors import RejectReason
+from schemas.source import Source
+
+log = get_logger(__name__)
+
+_POLL_S: Final = 0.1
+_ROOM_S: Final = 0.05
+_RENEW_S: Final = 10.0  # for answers that are under way when a producer is replaced
+_RENEWALS: Final = 5  # in a row, without one record delivered in between
+_RENEW_MIN_S: Final = 0.2
+_RENEW_MAX_S: Final = 10.0
+_STUCK_AFTER_S: Final = 60.0
+
+
+class Publisher:
+    """Sends records, and keeps each until Kafka has acknowledged it.
+
+    Nothing is dropped. A record is sent again by a new producer where the error was the producer's, goes to
+    rejects where it is too large for its topic, and where Kafka's configuration is the cause (no such
+    topic, no right), `failure` is set and the process has to end.
+
+    Attributes:
+        failure: why nothing will be delivered any more; None while all is well, also while Kafka is away.
+        heartbeat: of the thread.
+    """
+
+    def __init__(self, settings: ConnectorSettings) -> None:
+        """Make the producer; nothing is connected yet."""
+        self.failure: Exception | None = None
+        self.heartbeat = Heartbeat(_STUCK_AFTER_S)
+        self._settings = settings
+        self._names = settings.topics
+        self._outlets: list[Outlet] = []
+        self._producer = self._make_producer()
+        self._producing = (
+            threading.Lock()
+        )  # held while a record is given to the producer, or that is replaced
+        self._room = threading.Condition()
+        self._refused: deque[tuple[KafkaError, Record, Outlet]] = deque()
+        self._again: deque[tuple[Record, Outlet]] = deque()  # goes before anything new
+        self._broken = False
+        self._backoff = Backoff(_RENEW_MIN_S, _RENEW_MAX_S)
+        self._delivered_before = 0
+        self._give_up_s: float | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
+
+    @property
+    def all_brokers_down(self) -> bool:
+        """Whether no broker is connected, as far as the producer knows."""
+        return self._producer.state.all_brokers_down
+
+    def outlet(self, source: Source, counts: SourceCounts) -> Outlet:
+        """The way in for one source."""
+        outlet = Outlet(source.name, self._names, counts, self)
+        self._outlets.append(outlet)
+        return outlet
+
+    def start(self) -> None:
+        """Begin to serve delivery reports."""
+        self._thread.start()
+
+    def give_up_at(self, deadline_s: float) -> None:
+        """From this time of the monotonic clock on, nothing is waited for."""
+        self._give_up_s = deadline_s
+
+    def close(self) -> int:
+        """Wait until all is acknowledged, at most until `give_up_at`; the number of records that are not.
+
+        Nothing may be published any more.
+        """
+        with self._room:
+            while self._waiting() and not self._given_up():
+                self._room.wait(_ROOM_S)
+        self._ended.set()
+        self._thread.join()
+        self._producer.purge()
+        self._producer.poll(0)
+        for outlet in self._outlets:
+            outlet.counts.undelivered.add(outlet.waiting_records)
+        return self._waiting()
+
+    def offer(self, record: Record, outlet: Outlet) -> bool:
+        """Take a record; False where there is no room for it now."""
+        with self._producing:
+            if self._again or self._broken:
+                return False
+            return self._produce(record, outlet)
+
+    def wait_for_room(self) -> bool:
+        """Wait a moment; False where no record will be taken any more."""
+        with self._room:
+            self._room.wait(_ROOM_S)
+        return not self._given_up()
+
+    def refused(self, error: KafkaError, record: Record, outlet: Outlet) -> None:
+        """Kafka did not take a record: it is judged by the publisher's thread."""
+        self._refused.append((error, record, outlet))
+
+    def _waiting(self) -> int:
+        return sum(outlet.waiting_records for outlet in self._outlets)
+
+    def _given_up(self) -> bool:
+        late = self._give_up_s is not None and time.monotonic() >= self._give_up_s
+        return late or self.failure is not None
+
+    def _make_producer(self) -> LogProducer:
+        return raw_producer(self._settings, queue_bytes=self._settings.queue_max_bytes)
+
+    def _produce(self, record: Record, outlet: Outlet) -> bool:
+        try:
+            self._producer.produce(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                headers=[*record.headers],
+                on_delivery=outlet.report,
+            )
+        except BufferError:
+            return False
+        except KafkaException as error:
+            self.refused(kafka_error(error), record, outlet)
+        return True
+
+    def _serve(self) -> None:
+        try:
+            while not self._ended.is_set():
+                self._turn()
+        except Exception as error:  # noqa: BLE001  told to whoever watches the process
+            self.failure = error
+
+    def _turn(self) -> None:
+        self.heartbeat.beat()
+        self._producer.poll(_POLL_S)
+        while self._refused:
+            self._judge(*self._refused.popleft())
+        if self._backoff.failures and self._delivered() > self._delivered_before:
+            self._backoff.reset()
+        if self._broken and self.failure is None:
+            self._renew()
+        self._send_again()
+        with self._room:
+            self._room.notify_all()
+
+    def _judge(self, error: KafkaError, record: Record, outlet: Outlet) -> None:
+        """Decide what becomes of a record that Kafka did not take."""
+        refusal = refusal_of(error)
+        outlet.counts.delivery_failures[refusal].add()
+        cause = explain(error)
+        if refusal is Refusal.BROKEN:
+            if not self._broken:
+                log.warning("the producer is replaced, and what it held is sent again", cause=cause)
+            self._broken = True
+            self._again.append((record, outlet))
+        elif refusal is Refusal.TOO_LARGE and record.topic == self._names.raw:
+            log.error("a frame is rejected", topic=record.topic, bytes=len(record.value), cause=cause)
+            outlet.counts.reject(RejectReason.TOO_LARGE)
+            self._again.append((too_large(self._names, record, cause), outlet))
+        elif refusal is Refusal.TOO_LARGE and len(record.value) > self._settings.max_reject_bytes:
+            log.error("a rejected frame is cut", topic=record.topic, bytes=len(record.value), cause=cause)
+            cut = truncated(self._names, record, self._settings.max_reject_bytes)
+            outlet.settle(0, len(record.value) - len(cut.value))
+            self._again.append((cut, outlet))
+        elif self.failure is None:
+            self.failure = DeliveryError(f"{record.topic}: {cause}")
+
+    def _renew(self) -> None:
+        """Replace a producer that is of no more use, and take over what it could not deliver, in order.
+
+        What had been on its way may be in Kafka all the same; the grouper knows such repeats by their
+        digest.
+        """
+        if self._backoff.failures >= _RENEWALS:
+            self.failure = DeliveryError(
+                f"Kafka took nothing from {_RENEWALS} producers in a row; the last error is in the log"
+            )
+            return
+        self._ended.wait(self._backoff.next_s())
+        with self._producing:
+            self._producer.purge(in_flight=False)
+            deadline_s = time.monotonic() + _RENEW_S
+            while len(self._producer):
+                self._producer.poll(_POLL_S)
+                if time.monotonic() >= deadline_s:
+                    self._producer.purge()
+            while self._refused:
+                self._judge(*self._refused.popleft())
+            self._producer = self._make_producer()
+            self._delivered_before = self._delivered()
+            self._broken = False
+        metrics.PRODUCERS_RENEWED.inc()
+        log.info("the producer has been replaced", again=len(self._again))
+
+    def _send_again(self) -> None:
+        while self._again:
+            with self._producing:
+                if not self._produce(*self._again[0]):
+                    return
+                self._again.popleft()
+
+    def _delivered(self) -> int:
+        return sum(outlet.settled_records for outlet in self._outlets)
