@@ -1,0 +1,90 @@
+"""Kafka before the first frame is read: it answers, the topics are there, and they take our records."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from connector.settings import ConnectorSettings
+from runtime.errors import KafkaUnavailableError
+from runtime.health import Heartbeat
+from runtime.kafka import KafkaAdmin, admin_client, kafka_error, require_kafka, require_topic
+from runtime.logs import get_logger
+from runtime.shutdown import Shutdown
+from runtime.topic_check import Finding, Severity, check_layout
+from runtime.topics import describe_topics, require_good_topics
+from schemas.topics import topic_specs
+
+log = get_logger(__name__)
+
+_ATTEMPT_S: Final = 2.0
+_PAUSE_S: Final = 1.0
+
+
+def wait_for_kafka(settings: ConnectorSettings, shutdown: Shutdown, heartbeat: Heartbeat) -> bool:
+    """Wait until Kafka answers, and check the topics; False where a stop was asked for before.
+
+    Raises:
+        KafkaUnavailableError: Kafka refuses us: the login, the certificate, a right.
+        MissingTopicError: raw or rejects does not exist.
+        TopicCheckError: they would refuse or spoil what we send; names each setting.
+    """
+    admin = admin_client(settings)
+    told = False
+    while not shutdown.requested:
+        heartbeat.beat()
+        try:
+            require_kafka(admin, _ATTEMPT_S)
+            check_topics(admin, settings)
+        except KafkaUnavailableError as error:
+            if admin.state.refusal is not None or _is_about_rights(error):
+                raise
+            if not told:
+                told = True
+                log.warning(
+                    "waiting for Kafka; nothing is read until it answers",
+                    bootstrap_servers=settings.bootstrap_servers,
+                    cause=str(error),
+                )
+            shutdown.wait(_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+def check_topics(admin: KafkaAdmin, settings: ConnectorSettings) -> None:
+    """Make sure that raw and rejects take what the connector sends.
+
+    Raises:
+        KafkaUnavailableError: Kafka did not answer, or refused.
+        MissingTopicError: one does not exist.
+        TopicCheckError: a setting is wrong; names each.
+    """
+    raw, _, _, rejects = topic_specs(settings.topics, max_frame_bytes=settings.max_frame_bytes)
+    for spec in (raw, rejects):
+        require_topic(admin, spec.name)
+    try:
+        states = describe_topics(admin, (raw, rejects))
+    except KafkaUnavailableError as error:
+        if not _is_about_rights(error):
+            raise
+        # To write needs no right to read settings; what is wrong with them, the first records will tell.
+        log.info("the topics' settings are not checked: this user may not read them", cause=str(error))
+        return
+    findings = check_layout(settings.topics, (raw, rejects), states)
+    for finding in findings:
+        if not _stops_us(finding):
+            log.warning("a topic's setting", topic=finding.topic, setting=finding.setting, text=finding.text)
+    require_good_topics(tuple(finding for finding in findings if _stops_us(finding)))
+
+
+def _stops_us(finding: Finding) -> bool:
+    """Without bounds on retention a disk fills up one day, but records are taken until then."""
+    return finding.severity is Severity.ERROR and not finding.setting.startswith("retention.")
+
+
+def _is_about_rights(error: KafkaUnavailableError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and kafka_error(cause).code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    )
