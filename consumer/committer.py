@@ -1,102 +1,91 @@
-"""Commits positions as soon as they are reached, on a thread of its own.
+"""Commits positions soon after they are reached, on the thread that reads.
 
-A commit takes a few milliseconds, and as long as the coordinator is away. Neither the thread that
-reads nor the one that processes waits for it: what is reached while a commit is under way goes with
-the next one. All commits of a stream go through this one thread, so none overtakes a later one.
+Not on one of its own: since 2.16 confluent-kafka lets one thread at a time into a consumer, and a thread
+that polls all the time keeps the others out for good. A commit takes about 3 ms, so it is made at most
+every 100 ms: at full speed that costs 3 % of the reading thread's time, and a group that takes longer
+than that to process is committed at once.
 """
 
-import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from consumer.kafka_errors import stream_error
 from consumer.metrics import COMMITS, COMMITS_FAILED
-from consumer.progress import Progress
+from consumer.read_ahead import ReadAhead
 from runtime.kafka import LogConsumer, kafka_error
 from runtime.logs import get_logger
 
+INTERVAL_S = 0.1
 RETRY_S = 1.0
 
 log = get_logger(__name__)
 
 
 class Committer:
-    """Commits what `progress` says is due.
-
-    `progress` is shared: it is touched only with `state` held, and `state` is notified when a position
-    may have become due.
-    """
+    """Commits what the user has done."""
 
     def __init__(
-        self, consumer: LogConsumer, topic: str, progress: Progress, state: threading.Condition
+        self,
+        consumer: LogConsumer,
+        topic: str,
+        group_id: str,
+        read_ahead: ReadAhead,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._progress = progress
-        self._state = state
-        self._busy = False
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, name="trapline-commits", daemon=True)
+        self._group_id = group_id
+        self._read_ahead = read_ahead
+        self._clock = clock
+        self._not_before_s = 0.0
 
-    def start(self) -> None:
-        """Begin to commit."""
-        self._thread.start()
+    def commit_due(self) -> None:
+        """Commit what is due, unless the last commit was a moment ago.
 
-    def settle(self, timeout_s: float) -> bool:
-        """Wait until Kafka has every position that is reached; say whether that came in time."""
-        with self._state:
-            return self._state.wait_for(
-                lambda: not self._busy and not self._progress.to_commit(), timeout=timeout_s
-            )
+        Raises:
+            StreamError: Kafka refuses for good.
+        """
+        if self._clock() >= self._not_before_s:
+            self.commit_now()
 
-    def end(self, timeout_s: float) -> bool:
-        """Try once more to commit what is due, then end; say whether the thread ended in time."""
-        with self._state:
-            self._ending = True
-            self._state.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while True:
-            with self._state:
-                self._state.wait_for(lambda: self._ending or self._progress.to_commit())
-                ending = self._ending
-                due = self._progress.to_commit()
-                self._progress.sent(due)
-                self._busy = True
-            taken = self._commit(due)
-            with self._state:
-                self._busy = False
-                self._progress.committed(taken)
-                self._progress.failed(due.keys() - taken.keys())
-                self._state.notify_all()
-                if ending:
-                    return
-                if len(taken) < len(due):
-                    self._state.wait_for(lambda: self._ending, timeout=RETRY_S)
-
-    def _commit(self, due: Mapping[int, int]) -> Mapping[int, int]:
-        """Commit; return what Kafka took.
+    def commit_now(self) -> None:
+        """Commit what is due.
 
         A refusal is no loss: what was done is handed out once more, to us or to the new owner. Its usual
         causes are a rebalance under way (the partition has a new owner, or we have a new generation and
-        try again) and a coordinator that is away.
+        try again) and a coordinator that is away; librdkafka then gives up after about 6 s.
+
+        Raises:
+            StreamError: Kafka refuses for good.
         """
+        due = self._read_ahead.due()
         if not due:
-            return due
+            return
+        refused = self._commit(due)
+        self._read_ahead.committed(
+            {partition: offset for partition, offset in due.items() if partition not in refused}
+        )
+        self._not_before_s = self._clock() + (RETRY_S if refused else INTERVAL_S)
+        for error in refused.values():
+            ending = stream_error(error, f"consumer group {self._group_id}")
+            if ending is not None:
+                raise ending
+
+    def _commit(self, due: Mapping[int, int]) -> dict[int, KafkaError]:
+        """Commit; return what Kafka did not take, and why."""
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in due.items()]
         try:
             answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
         except KafkaException as error:
             refused = dict.fromkeys(due, kafka_error(error))
         else:
-            refused = {answer.partition: answer.error for answer in answers if answer.error is not None}
+            refused = {each.partition: each.error for each in answers if each.error is not None}
         if refused:
             COMMITS_FAILED.inc()
             cause = next(iter(refused.values()))
             log.warning("commit not taken", partitions=sorted(refused), cause=cause.name())
         else:
             COMMITS.inc()
-        return {partition: offset for partition, offset in due.items() if partition not in refused}
+        return refused

@@ -1,16 +1,11 @@
 """Reads groups ahead, on a thread of its own, for whoever takes them.
 
-The thread polls Kafka all the time, so processing a group may outlast `max.poll.interval.ms`. What it
-read ahead is bounded in number and bytes; when that is full it pauses the partitions that have groups
-waiting, never one that has none: a merge by timestamp would wait for it in vain.
-
-What this thread, the committer's and the user's share is touched with `_state` held. No call that can
-wait for Kafka is made with it held.
+The thread polls Kafka all the time, so processing a group may outlast `max.poll.interval.ms`. It alone
+touches Kafka's client.
 """
 
 import math
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -19,24 +14,15 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from consumer.catalogue import Catalogue
 from consumer.committer import Committer
-from consumer.errors import GapError
-from consumer.group import Group
-from consumer.group_order import GroupOrder, Merge
+from consumer.errors import GapError, StreamError
+from consumer.group_order import Merge
 from consumer.groups_topic import ASK_S, GroupsTopic, StreamClosed
 from consumer.kafka_errors import NO_TOPIC, is_gap, stream_error
-from consumer.metrics import (
-    DROPPED_AT_REVOKE,
-    GAP_RECORDS,
-    GAPS,
-    GROUPS,
-    IMAGES,
-    OUT_OF_ORDER,
-    QUEUED_BYTES,
-    QUEUED_GROUPS,
-)
-from consumer.partition import PartitionReader, Read
+from consumer.metrics import GAP_RECORDS, GAPS
+from consumer.pace import Pace
+from consumer.partition import PartitionReader
 from consumer.positions import Position, find_positions
-from consumer.progress import Progress
+from consumer.read_ahead import ReadAhead
 from consumer.selection import Selection
 from consumer.settings import ConsumerSettings
 from consumer.start import Start
@@ -44,12 +30,8 @@ from runtime.kafka import log_consumer
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
 
-POLL_S = 0.1  # how long a closing stream may have to wait for this thread
-PATIENCE_S = 1.0
-"""A full queue is waited for so long before partitions are paused. Pausing throws away what librdkafka
-fetched ahead (64 MiB), so a user who takes a group now and then should not cause it each time."""
-CLOSE_S = 5.0  # for the last commit
-JOIN_S = 15.0  # for the thread to end, leaving the consumer group included
+POLL_S = 0.02  # how long a commit or a closing stream may have to wait for this thread
+JOIN_S = 15.0  # for the thread to end: the last commit (6 s if nobody answers), leaving the group
 
 log = get_logger(__name__)
 
@@ -76,25 +58,23 @@ class Plan:
 
 
 class Fetcher:
-    """Groups as they can be read, one after the other.
+    """The reading thread.
 
     Attributes:
-        closing: set once the stream is being closed.
+        read_ahead: where its groups go.
     """
 
     def __init__(self, plan: Plan) -> None:
         settings = plan.settings
-        self.closing = threading.Event()
+        self.read_ahead = ReadAhead(
+            plan.merge,
+            merge_wait_s=settings.merge_wait_s,
+            max_groups=settings.read_ahead_groups,
+            max_bytes=settings.read_ahead_bytes,
+        )
         self._plan = plan
-        self._state = threading.Condition()
-        self._order = GroupOrder(plan.merge, settings.merge_wait_s)
-        self._progress = Progress()
+        self._closing = self.read_ahead.closing
         self._readers: dict[int, PartitionReader] = {}
-        self._paused: set[int] = set()
-        self._handed: dict[int, int] = {}  # by partition: where the last group handed out ends
-        self._in_hand: Group | None = None
-        self._assigned = False
-        self._failure: BaseException | None = None
         self._consumer = log_consumer(
             settings,
             group_id=plan.group_id,
@@ -102,83 +82,21 @@ class Fetcher:
             session_timeout_s=settings.reader_session_timeout_s,
             max_poll_interval_s=settings.reader_max_poll_interval_s,
         )
-        self._topic = GroupsTopic(self._consumer, settings.topics.groups, self.closing)
-        self._committer = Committer(self._consumer, self._topic.name, self._progress, self._state)
+        self._topic = GroupsTopic(self._consumer, settings.topics.groups, self._closing)
+        self._pace = Pace(self._consumer, self._topic.name, self.read_ahead)
+        self._committer = (
+            None
+            if plan.group_id is None
+            else Committer(self._consumer, self._topic.name, plan.group_id, self.read_ahead)
+        )
         self._thread = threading.Thread(target=self._run, name="trapline-groups", daemon=True)
         self._thread.start()
 
-    # For the user's thread
-
-    def wait_assigned(self, timeout_s: float | None) -> bool:
-        """Wait until reading has begun in the partitions assigned first; say whether it has.
-
-        Raises:
-            StreamError: reading ended instead.
-        """
-        with self._state:
-            self._state.wait_for(self._is_settled, timeout=timeout_s)
-            if self._failure is not None:
-                raise self._failure
-            return self._assigned
-
-    def take(self, deadline_s: float | None) -> Group | None:
-        """The next group; None where the stream is closed or `deadline_s` (monotonic) has passed.
-
-        Raises:
-            StreamError: reading ended; every group read before it was handed out.
-        """
-        with self._state:
-            while not self.closing.is_set():
-                now_s = time.monotonic()
-                group = self._order.pop(now_s, wait=self._failure is None)
-                if group is not None:
-                    self._hand_out(group)
-                    return group
-                if self._failure is not None:
-                    raise self._failure
-                waits_s = [] if deadline_s is None else [deadline_s - now_s]
-                if waits_s and waits_s[0] <= 0:
-                    return None
-                merge_s = self._order.wait_left_s(now_s)
-                if merge_s is not None:
-                    waits_s.append(merge_s)
-                self._state.wait(min(waits_s, default=None))
-        return None
-
-    def finish(self, group: Group) -> None:
-        """This group, handed out before, is done: its position is committed as soon as may be."""
-        with self._state:
-            self._in_hand = None
-            self._progress.finish(group.partition, group.last_offset + 1)
-            self._state.notify_all()
-
-    def settle(self, timeout_s: float) -> bool:
-        """Wait until what is done is committed; say whether that came in time."""
-        return self._plan.group_id is None or self._committer.settle(timeout_s)
-
     def close(self) -> None:
         """End reading: commit what is done, leave the consumer group. May be called from any thread."""
-        with self._state:
-            self.closing.set()
-            self._state.notify_all()
+        self.read_ahead.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(JOIN_S)
-
-    def _is_settled(self) -> bool:
-        return self._assigned or self._failure is not None or self.closing.is_set()
-
-    def _hand_out(self, group: Group) -> None:
-        self._in_hand = group
-        self._handed[group.partition] = group.last_offset + 1
-        GROUPS.inc()
-        IMAGES.inc(len(group.images))
-        QUEUED_GROUPS.dec()
-        QUEUED_BYTES.dec(group.size_bytes)
-        if group.out_of_order:
-            OUT_OF_ORDER.inc()
-        self._state.notify_all()  # there is room
-
-    # The reading thread
 
     def _run(self) -> None:
         try:
@@ -186,9 +104,7 @@ class Fetcher:
         except StreamClosed:
             log.debug("closed while Kafka was asked")
         except Exception as error:  # noqa: BLE001 - whatever ends this thread is raised in the user's
-            with self._state:
-                self._failure = error
-                self._state.notify_all()
+            self.read_ahead.fail(error)
             self._linger()
         finally:
             self._end()
@@ -198,15 +114,16 @@ class Fetcher:
         if self._plan.group_id is None:
             self._begin(self._consumer, partitions, {})
         else:
-            self._committer.start()
             self._consumer.subscribe(
                 [self._topic.name],
                 on_assign=self._on_assign,
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
-        while not self.closing.is_set():
-            self._pace()
+        while not self._closing.is_set():
+            self._commit_due()
+            if not self._pace.may_poll():
+                continue
             message = self._consumer.poll(POLL_S)
             if message is None:
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
@@ -215,25 +132,24 @@ class Fetcher:
 
     def _linger(self) -> None:
         """After a failure: stay a member while groups read before it are handed out and committed."""
-        while not self.closing.is_set():
-            with self._state:
-                if not self._order.count and self._in_hand is None:
-                    return
+        while not self._closing.is_set() and not self.read_ahead.is_drained():
             try:
+                self._commit_due()
                 self._consumer.poll(POLL_S)
-            except (KafkaException, StreamClosed, RuntimeError) as error:
+            except (KafkaException, StreamError, StreamClosed) as error:
                 log.debug("after the failure", cause=str(error))
 
+    def _commit_due(self) -> None:
+        if self._committer is not None:
+            self._committer.commit_due()
+
     def _end(self) -> None:
-        if self._plan.group_id is not None and not self._committer.end(CLOSE_S):
-            log.warning(
-                "closing without an answer to the last commit; what it was for is handed out again",
-                topic=self._topic.name,
-            )
+        try:
+            if self._committer is not None:
+                self._committer.commit_now()
+        except StreamError as error:
+            log.warning("the last commit was refused; its groups are handed out again", cause=str(error))
         self._consumer.close()
-        with self._state:
-            self.closing.set()
-            self._state.notify_all()
 
     def _on_message(self, message: Message) -> None:
         error = message.error()
@@ -243,19 +159,9 @@ class Fetcher:
             return
         reader = self._readers.get(partition)
         if reader is not None:
-            self._queue(partition, reader.read(message))
-
-    def _queue(self, partition: int, reads: Iterable[Read]) -> None:
-        with self._state:
-            for read in reads:
-                if isinstance(read, Group):
-                    self._order.push(read, time.monotonic())
-                    self._progress.queue(partition, read.last_offset + 1)
-                    QUEUED_GROUPS.inc()
-                    QUEUED_BYTES.inc(read.size_bytes)
-                else:
-                    self._progress.pass_over(partition, read.next_offset)
-                self._state.notify_all()
+            reads = reader.read(message)
+            if reads:
+                self.read_ahead.queue(partition, reads)
 
     def _on_error(self, error: KafkaError, partition: int) -> None:
         if is_gap(error):
@@ -277,65 +183,31 @@ class Fetcher:
         """
         reader = self._readers[partition]
         wanted = reader.next_offset
-        low, _ = self._topic.ask(lambda: self._topic.bounds(partition))
-        if not reader.floating:
-            if self._plan.settings.on_gap == "error":
-                raise GapError(self._topic.name, partition, wanted, low)
-            GAPS.inc()
-            GAP_RECORDS.inc(max(0, low - wanted))
-            log.error(
-                "records deleted by retention before they were read; going on at the oldest there are",
-                topic=self._topic.name,
-                partition=partition,
-                first_lost=wanted,
-                next_available=low,
-            )
-        self._queue(partition, reader.jump(low))
-        if low < wanted:  # another log: its offsets begin anew
-            with self._state:
-                self._progress.revoke([partition])
-                self._progress.assign(partition, OFFSET_INVALID)
-                self._handed.pop(partition, None)
-        self._queue_position(partition, low)
-        self._topic.ask(lambda: self._consumer.seek(TopicPartition(self._topic.name, partition, low)))
+        low, end = self._topic.ask(lambda: self._topic.bounds(partition))
+        if not low <= wanted <= end:
+            if not reader.floating:
+                self._account_for_gap(partition, wanted, low)
+            self.read_ahead.queue(partition, reader.jump(low))
+            self.read_ahead.jump(partition, low, anew=wanted > end)
+        self._assign(self._consumer)
 
-    def _queue_position(self, partition: int, offset: int) -> None:
-        with self._state:
-            self._progress.pass_over(partition, offset)
-            self._state.notify_all()
-
-    def _pace(self) -> None:
-        """Pause what has groups waiting while the queue is full; resume at half, or where it is needed."""
-        with self._state:
-            full = self._is_filled(1.0)
-            if not full and not self._paused:
-                return
-            if full and not self._paused and not self._order.without_groups():
-                self._state.wait_for(
-                    lambda: self.closing.is_set() or not self._is_filled(1.0), timeout=PATIENCE_S
-                )
-                full = self._is_filled(1.0)
-            pause = self._order.with_groups() - self._paused if full else frozenset()
-            resume = (
-                self._paused - self._order.with_groups() if self._is_filled(0.5) else frozenset(self._paused)
-            )
-        if pause:
-            self._consumer.pause([TopicPartition(self._topic.name, partition) for partition in pause])
-        if resume:
-            self._consumer.resume([TopicPartition(self._topic.name, partition) for partition in resume])
-        self._paused = (self._paused | pause) - resume
-
-    def _is_filled(self, part: float) -> bool:
-        settings = self._plan.settings
-        return (
-            self._order.count >= settings.read_ahead_groups * part
-            or self._order.bytes >= settings.read_ahead_bytes * part
+    def _account_for_gap(self, partition: int, wanted: int, low: int) -> None:
+        if self._plan.settings.on_gap == "error":
+            raise GapError(self._topic.name, partition, wanted, low)
+        GAPS.inc()
+        GAP_RECORDS.inc(max(0, low - wanted))
+        log.error(
+            "records deleted by retention before they were read; going on at the oldest there are",
+            topic=self._topic.name,
+            partition=partition,
+            first_lost=wanted,
+            next_available=low,
         )
 
-    # Partitions come and go
+    # Partitions come and go: callbacks of poll
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._failure is not None:
+        if self.read_ahead.failed:
             consumer.assign([])
             return
         answers = self._topic.ask(lambda: consumer.committed(partitions, timeout=ASK_S))
@@ -350,32 +222,30 @@ class Fetcher:
         What was handed out is not handed out again, though it may not be done yet: this process still has
         it. Another member that had the partition meanwhile has committed no less than it has done.
         """
-        known = {
-            partition: max(
-                committed.get(partition, OFFSET_INVALID), self._handed.get(partition, OFFSET_INVALID)
+        positions = {}
+        for partition in partitions:
+            known = max(
+                committed.get(partition, OFFSET_INVALID), self.read_ahead.handed(partition) or OFFSET_INVALID
             )
-            for partition in partitions
-        }
-        fresh = [partition for partition, offset in known.items() if offset < 0]
-        positions = {partition: Position(offset) for partition, offset in known.items()}
+            if known >= 0:
+                positions[partition] = Position(known)
+        fresh = [partition for partition in partitions if partition not in positions]
         if fresh:
             positions |= self._topic.ask(lambda: self._find(fresh))
-        with self._state:
-            self._order.assign(positions)
-            for partition, position in positions.items():
-                self._readers[partition] = PartitionReader(partition, position, self._plan.selection)
-                self._progress.assign(partition, committed.get(partition, OFFSET_INVALID))
-                if self._in_hand is not None and self._in_hand.partition == partition:
-                    self._progress.queue(partition, self._in_hand.last_offset + 1)
-                # A fresh start is committed too: else a crash before the first commit would start anew,
-                # and at the end that loses groups.
-                self._progress.pass_over(partition, position.offset)
+        for partition, position in positions.items():
+            self._readers[partition] = PartitionReader(partition, position, self._plan.selection)
+        self._assign(consumer)
+        self.read_ahead.begin({p: position.offset for p, position in positions.items()}, committed)
+
+    def _assign(self, consumer: Consumer) -> None:
+        """Have Kafka's client read on where our readers stand.
+
+        A partition after an offset error cannot be told by `seek` (it answers _STATE): it is stopped.
+        """
+        self._pace.forget()
         consumer.assign(
-            [TopicPartition(self._topic.name, p, position.offset) for p, position in positions.items()]
+            [TopicPartition(self._topic.name, p, reader.next_offset) for p, reader in self._readers.items()]
         )
-        with self._state:
-            self._assigned = True
-            self._state.notify_all()
 
     def _find(self, partitions: Iterable[int]) -> dict[int, Position]:
         settings = self._plan.settings
@@ -396,8 +266,8 @@ class Fetcher:
         return refusal is None
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self.closing.is_set():
-            self._committer.settle(CLOSE_S)  # still ours: the new owner starts where the user stopped
+        if self._committer is not None:
+            self._committer.commit_now()  # still ours: the new owner starts where the user stopped
         self._drop(partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -406,15 +276,6 @@ class Fetcher:
 
     def _drop(self, partitions: Iterable[TopicPartition]) -> None:
         numbers = [each.partition for each in partitions]
-        with self._state:
-            bytes_before = self._order.bytes
-            dropped = self._order.revoke(numbers)
-            self._progress.revoke(numbers)
-            QUEUED_GROUPS.dec(dropped)
-            QUEUED_BYTES.dec(bytes_before - self._order.bytes)
-            if not self.closing.is_set():
-                DROPPED_AT_REVOKE.inc(dropped)
-            self._state.notify_all()
+        self.read_ahead.drop(numbers)
         for partition in numbers:
             self._readers.pop(partition, None)
-        self._paused.difference_update(numbers)

@@ -19,7 +19,6 @@ class _Step:
 @dataclass(slots=True)
 class _Partition:
     committed: int
-    sent: int
     reached: int
     steps: deque[_Step] = field(default_factory=deque)
 
@@ -32,7 +31,7 @@ class Progress:
 
     def assign(self, partition: int, committed: int) -> None:
         """The partition is held from now on; Kafka knows `committed` as its position."""
-        self._partitions[partition] = _Partition(committed=committed, sent=committed, reached=committed)
+        self._partitions[partition] = _Partition(committed=committed, reached=committed)
 
     def revoke(self, partitions: Iterable[int]) -> None:
         """The partitions are not held any more: nothing is committed for them."""
@@ -61,17 +60,12 @@ class Progress:
         self._advance(state)
 
     def to_commit(self) -> dict[int, int]:
-        """Positions that are reached and neither committed nor on their way."""
+        """Positions that are reached and not committed."""
         return {
             partition: state.reached
             for partition, state in self._partitions.items()
-            if state.reached > max(state.committed, state.sent)
+            if state.reached > state.committed
         }
-
-    def sent(self, positions: Mapping[int, int]) -> None:
-        """A commit of these positions is on its way."""
-        for partition, offset in positions.items():
-            self._partitions[partition].sent = offset
 
     def committed(self, positions: Mapping[int, int]) -> None:
         """Kafka has these positions now."""
@@ -79,13 +73,6 @@ class Progress:
             state = self._partitions.get(partition)
             if state is not None:
                 state.committed = max(state.committed, offset)
-
-    def failed(self, partitions: Iterable[int]) -> None:
-        """The commit that was on its way for these partitions did not arrive: it is due again."""
-        for partition in partitions:
-            state = self._partitions.get(partition)
-            if state is not None:
-                state.sent = state.committed
 
     @staticmethod
     def _advance(state: _Partition) -> None:

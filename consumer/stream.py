@@ -112,6 +112,8 @@ class GroupStream(Iterator[Group]):
         self._idle_timeout_s = idle_timeout_s
         self._in_hand: Group | None = None
         self._fetcher = Fetcher(plan)
+        self._groups = self._fetcher.read_ahead
+        self._commits = group_id is not None
         # Also at the end of the interpreter: the thread must be out of librdkafka by then.
         self._finalizer = weakref.finalize(self, self._fetcher.close)
         if group_id is None:
@@ -130,7 +132,7 @@ class GroupStream(Iterator[Group]):
         Raises:
             StreamError: reading cannot begin.
         """
-        return self._fetcher.wait_assigned(timeout_s)
+        return self._groups.wait_begun(timeout_s)
 
     def __iter__(self) -> Self:
         return self
@@ -140,7 +142,7 @@ class GroupStream(Iterator[Group]):
         if self._groups_left <= 0:
             self.close()
             raise StopIteration
-        group = self._fetcher.take(self._take_until_s())
+        group = self._groups.take(self._take_until_s())
         if group is None:
             self.close()
             raise StopIteration
@@ -151,7 +153,8 @@ class GroupStream(Iterator[Group]):
     def commit(self) -> None:
         """Commit the group handed out last, too, and wait for it (at most 30 s)."""
         self._finish_in_hand()
-        self._fetcher.settle(COMMIT_S)
+        if self._commits:
+            self._groups.settle(COMMIT_S)
 
     def close(self) -> None:
         """End the stream: commit what is done, leave the consumer group.
@@ -171,7 +174,7 @@ class GroupStream(Iterator[Group]):
 
     def _finish_in_hand(self) -> None:
         if self._in_hand is not None:
-            self._fetcher.finish(self._in_hand)
+            self._groups.finish(self._in_hand)
             self._in_hand = None
 
     def _take_until_s(self) -> float | None:

@@ -1,6 +1,6 @@
 """Groups in Kafka without a grouper: what a consumer may meet, written with schemas alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -154,6 +154,14 @@ class GroupPublisher:
         else:
             self._producer.commit_transaction(timeout_s(30))
         return published
+
+    def open(self, timestamp_us: int, *, partition: int = 0) -> Callable[[], None]:
+        """Write a complete group and leave its transaction open; return what commits it."""
+        self._producer.begin_transaction()
+        wanted = _Group(timestamp_us, partition, SOURCES, SOURCES, 1, (), SHAPE, timestamp_us, None)
+        self._write(wanted, catalogue=True)
+        self._flush()
+        return lambda: self._producer.commit_transaction(timeout_s(30))
 
     def run(self, count: int, *, first_us: int = START_US, partition: int = 0) -> list[Published]:
         """Publish `count` complete groups, one a second of observation time."""

@@ -13,17 +13,14 @@ def test_a_group_is_due_when_it_is_done_and_not_before():
     assert progress.to_commit() == {0: 14}
 
 
-def test_what_is_on_its_way_is_not_due_and_is_due_again_when_refused():
+def test_what_is_committed_is_not_due_and_what_is_reached_since_is():
     progress = Progress()
     progress.assign(0, 10)
     progress.pass_over(0, 12)
-    progress.sent(progress.to_commit())
-    assert progress.to_commit() == {}
-    progress.failed([0])
-    assert progress.to_commit() == {0: 12}
-    progress.sent({0: 12})
+    progress.pass_over(0, 15)
     progress.committed({0: 12})
-    progress.failed([0])
+    assert progress.to_commit() == {0: 15}
+    progress.committed({0: 15})
     assert progress.to_commit() == {}
 
 
@@ -47,7 +44,6 @@ def test_a_revoked_partition_is_never_committed():
     progress.revoke([0])
     progress.finish(0, 4)
     progress.finish(1, 4)
-    progress.failed([0])
     progress.committed({0: 4})
     assert progress.to_commit() == {1: 4}
 
@@ -77,5 +73,5 @@ def test_positions_only_grow_and_never_pass_a_group_that_is_not_done(handed: lis
         assert due >= last
         last = due
         assert all(other in done for other in queued if other <= due)
-        progress.sent({0: due})
+        progress.committed({0: due})
     assert max(last, progress.to_commit().get(0, 0)) == (ends[-1] if ends else 0)
