@@ -56,6 +56,7 @@ class ConnectorSettings(TraplineSettings):
     max_reject_bytes: ByteCount = Field(
         default=64 * 1024,
         ge=1,
+        le=RECORD_HEADROOM // 2,  # so that it fits into the topic, however small frames are
         description="Bytes kept in the rejects topic of those that belong to no frame.",
     )
     queue_max_bytes: ByteCount = Field(
@@ -104,9 +105,4 @@ class ConnectorSettings(TraplineSettings):
                 ("queue_max_bytes", "max_frame_bytes"),
                 f"should be at least {least}, to hold one frame of max_frame_bytes ({self.max_frame_bytes}); "
                 "or lower max_frame_bytes",
-            )
-        if self.max_reject_bytes > self.max_frame_bytes:
-            yield CrossProblem(
-                ("max_reject_bytes", "max_frame_bytes"),
-                f"is above max_frame_bytes ({self.max_frame_bytes}), which the topics are made for",
             )

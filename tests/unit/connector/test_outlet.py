@@ -1,0 +1,75 @@
+import pytest
+
+from connector.metrics import SourceCounts
+from connector.outlet import Outlet
+from connector.records import Record
+from schemas.topics import TopicNames
+
+NAMES = TopicNames("test")
+
+
+class Queue:
+    """Room for some records; a record that finds none waits for so many turns, or for ever."""
+
+    def __init__(self, room: int, turns: int | None) -> None:
+        self.taken: list[Record] = []
+        self._room = room
+        self._turns = turns
+        self.waits = 0
+
+    def offer(self, record, _outlet):
+        if len(self.taken) >= self._room:
+            return False
+        self.taken.append(record)
+        return True
+
+    def wait_for_room(self):
+        self.waits += 1
+        if self._turns is None:
+            return self.waits < 3
+        if self.waits == self._turns:
+            self._room += 1
+        return True
+
+    def refused(self, error, _record, _outlet):
+        raise AssertionError(error)
+
+
+@pytest.fixture
+def counts():
+    return SourceCounts("outlet")
+
+
+def record(size: int) -> Record:
+    return Record(NAMES.raw, b"key", bytes(size), [])
+
+
+def test_records_wait_until_they_are_settled(counts):
+    queue = Queue(room=10, turns=1)
+    outlet = Outlet("sb0", NAMES, counts, queue)
+    outlet.publish(record(100))
+    outlet.publish(record(50))
+    assert (outlet.waiting_records, outlet.waiting_bytes) == (2, 150)
+    outlet.settle(1, 100)
+    assert (outlet.waiting_records, outlet.waiting_bytes) == (1, 50)
+    assert queue.waits == 0
+    assert counts.back_pressure_s.total == 0
+
+
+def test_a_full_queue_is_waited_for(counts):
+    queue = Queue(room=1, turns=5)
+    outlet = Outlet("sb0", NAMES, counts, queue)
+    outlet.publish(record(1))
+    outlet.publish(record(2))
+    assert [len(each.value) for each in queue.taken] == [1, 2]
+    assert queue.waits == 5
+    assert counts.back_pressure_s.total > 0
+
+
+def test_what_is_not_taken_any_more_stays_waiting(counts):
+    queue = Queue(room=1, turns=None)
+    outlet = Outlet("sb0", NAMES, counts, queue)
+    outlet.publish(record(1))
+    outlet.publish(record(2))
+    assert len(queue.taken) == 1
+    assert (outlet.waiting_records, outlet.waiting_bytes) == (2, 3)

@@ -1,0 +1,60 @@
+import pytest
+
+from connector.settings import ConnectorSettings
+from runtime.errors import SettingsError
+from runtime.settings import load_settings
+from schemas.frame import FrameLimits
+
+
+def load(**overrides):
+    overrides.setdefault("sources", "sb0=tcp://127.0.0.1:6666")
+    return load_settings(ConnectorSettings, overrides=overrides, known=[])
+
+
+def problems(**overrides):
+    with pytest.raises(SettingsError) as caught:
+        load(**overrides)
+    return {problem.key: problem.text for problem in caught.value.problems}
+
+
+def test_defaults():
+    settings = load()
+    assert settings.queue_max_bytes == 1024**3
+    assert settings.max_future_s == 300
+    assert settings.frame_limits == FrameLimits()
+
+
+def test_limits_go_to_the_decoder():
+    limits = load(
+        max_frame_bytes="512KiB", queue_max_bytes="8MiB", max_resync_bytes="1MiB", max_reject_bytes=1000
+    ).frame_limits
+    assert limits == FrameLimits(
+        max_fits_bytes=512 * 1024,
+        max_frame_bytes=512 * 1024,
+        max_resync_bytes=1024**2,
+        max_reject_bytes=1000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "words"),
+    [
+        ({"sources": ""}, "sources", "names no image server; --source NAME=tcp://HOST:PORT"),
+        ({"sources": "sb0=tcp://127.0.0.1"}, "sources", "has no port"),
+        ({"reconnect_min_s": 20.0}, "reconnect_min_s", r"is above reconnect_max_s (15)"),
+        ({"stall_timeout_s": 90.0}, "stall_timeout_s", r"is above max_frame_time_s (60)"),
+        ({"queue_max_bytes": "64MiB"}, "queue_max_bytes", "should be at least 68157440"),
+        ({"max_reject_bytes": "1MiB"}, "max_reject_bytes", "less than or equal to 524288"),
+        ({"queue_max_bytes": "4TiB"}, "queue_max_bytes", "less than or equal to"),
+        ({"stall_timeout_s": 0}, "stall_timeout_s", "greater than 0"),
+    ],
+)
+def test_what_is_wrong_is_named(overrides, key, words):
+    found = problems(**overrides)
+    assert list(found) == [key]
+    assert words in found[key]
+
+
+def test_all_that_is_wrong_is_named_at_once():
+    found = problems(sources="", reconnect_min_s=20.0, stall_timeout_s=90.0)
+    assert found.keys() == {"sources", "reconnect_min_s", "stall_timeout_s"}
