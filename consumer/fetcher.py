@@ -122,7 +122,7 @@ class Fetcher:
             )
         while not self._closing.is_set():
             self._commit_due()
-            if not self._pace.may_poll():
+            if not self._pace.may_poll(len(self._readers)):
                 continue
             message = self._consumer.poll(POLL_S)
             if message is None:

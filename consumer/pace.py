@@ -1,4 +1,10 @@
-"""Keeps what is read ahead within its bounds, by pausing partitions."""
+"""Keeps what is read ahead within its bounds: by waiting, and where that takes long by pausing.
+
+Pausing is dear. It throws away what librdkafka fetched ahead, and a resumed partition has to wait until
+the broker answers the fetch that is under way, up to 0.5 s. So the reading thread first stops polling:
+librdkafka then holds back by itself. It must poll again within `max.poll.interval.ms`, and soon, or a
+rebalance waits for us; then partitions are paused.
+"""
 
 import time
 from collections.abc import Iterable
@@ -8,18 +14,17 @@ from confluent_kafka import TopicPartition
 from consumer.read_ahead import ReadAhead
 from runtime.kafka import LogConsumer
 
-PATIENCE_S = 1.0
-"""A full queue is waited for so long before partitions are paused. Pausing throws away what librdkafka
-fetched ahead (64 MiB), so a user who takes a group every moment should not cause it each time."""
+PATIENCE_S = 1.0  # without polling, since the user took the last group
 WAIT_S = 0.05  # at a time: commits are to be made meanwhile
 RESUME_AT = 0.5  # of the bounds
 
 
 class Pace:
-    """Holds the reading thread back while the queue is full.
+    """Holds the reading thread back while enough is queued.
 
-    It pauses partitions that have groups queued, never one that has none: a merge by timestamp would
-    wait for it in vain. So one group a partition may go beyond the bounds.
+    A merge by timestamp may need a group of one partition while those of others fill the queue. Then
+    polling goes on, and a partition is paused once it has its share of twice the bounds: no partition
+    starves, and no more than that is queued, plus a group a partition.
     """
 
     def __init__(self, consumer: LogConsumer, topic: str, read_ahead: ReadAhead) -> None:
@@ -29,26 +34,37 @@ class Pace:
         self._paused: frozenset[int] = frozenset()
         self._full_since_s: float | None = None
 
+    @property
+    def paused(self) -> frozenset[int]:
+        """The partitions that are paused."""
+        return self._paused
+
     def forget(self) -> None:
         """There is a new assignment: it is paused nowhere."""
         self._paused = frozenset()
 
-    def may_poll(self) -> bool:
-        """Pause or resume what has to be; False: do not poll now, the queue is full for the moment."""
+    def may_poll(self, partitions: int) -> bool:
+        """Pause and resume what has to be; False: not now, ask again at once.
+
+        Args:
+            partitions: how many are read.
+        """
         if not self._read_ahead.is_filled():
             self._full_since_s = None
-            if self._paused:
-                low = not self._read_ahead.is_filled(RESUME_AT)
-                self._resume(self._paused if low else self._paused - self._read_ahead.with_groups())
+            if self._paused and not self._read_ahead.is_filled(RESUME_AT):
+                self._resume(self._paused)
             return True
         now_s = time.monotonic()
         self._full_since_s = self._full_since_s or now_s
-        patient = now_s < self._full_since_s + PATIENCE_S
-        if patient and not self._paused and not self._read_ahead.without_groups():
-            return self._read_ahead.wait_for_room(WAIT_S)
-        with_groups = self._read_ahead.with_groups()
-        self._pause(with_groups - self._paused)
-        self._resume(self._paused - with_groups)
+        starving = self._read_ahead.starving()
+        if starving:
+            self._pause(self._read_ahead.above_share(partitions) - self._paused)
+            self._resume(self._paused & starving)
+        elif now_s < max(self._full_since_s, self._read_ahead.taken_s) + PATIENCE_S:
+            self._read_ahead.wait_for_room(WAIT_S)
+            return False
+        else:
+            self._pause(self._read_ahead.with_groups() - self._paused)
         return True
 
     def _pause(self, partitions: Iterable[int]) -> None:

@@ -21,10 +21,12 @@ class ReadAhead:
 
     Attributes:
         closing: set once the stream is being closed.
+        taken_s: when the last group was taken, on the monotonic clock.
     """
 
     def __init__(self, merge: Merge, *, merge_wait_s: float, max_groups: int, max_bytes: int) -> None:
         self.closing = threading.Event()
+        self.taken_s = 0.0
         self._max_groups = max_groups
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
@@ -180,24 +182,29 @@ class ReadAhead:
         with self._changed:
             return self._order.count >= self._max_groups * part or self._order.bytes >= self._max_bytes * part
 
-    def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until less is queued than may be; say whether that came in time."""
+    def wait_for_room(self, timeout_s: float) -> None:
+        """Wait until less is queued than may be."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self.closing.is_set() or not self.is_filled(), timeout=timeout_s
-            )
+            self._changed.wait_for(lambda: self.closing.is_set() or not self.is_filled(), timeout=timeout_s)
 
     def with_groups(self) -> frozenset[int]:
         """The partitions that have groups queued."""
         with self._changed:
             return self._order.with_groups()
 
-    def without_groups(self) -> frozenset[int]:
-        """The partitions that have none."""
+    def starving(self) -> frozenset[int]:
+        """The partitions that a merge waits for."""
         with self._changed:
-            return self._order.without_groups()
+            return self._order.starving()
+
+    def above_share(self, partitions: int) -> frozenset[int]:
+        """The partitions that have their part of twice the bounds, or more, of so many partitions."""
+        with self._changed:
+            share = 2 / max(partitions, 1)
+            return self._order.beyond(self._max_groups * share, self._max_bytes * share)
 
     def _hand_out(self, group: Group) -> None:
+        self.taken_s = time.monotonic()
         self._in_hand = group
         self._handed[group.partition] = group.last_offset + 1
         GROUPS.inc()

@@ -57,11 +57,22 @@ def test_a_merge_waits_so_long_and_no_longer_and_what_comes_then_is_marked():
     assert not in_order.out_of_order
 
 
-def test_no_group_waits_longer_because_earlier_ones_keep_coming():
+def test_each_group_handed_out_starts_the_wait_for_its_partition_anew():
     queue = order(partitions=3)
     queue.push(at(9, 0), 0.0)
     queue.push(at(8, 1), 1.9)
-    assert [second_of(queue.pop(2.0)) for _ in range(2)] == [8, 9]
+    assert [second_of(queue.pop(now_s)) for now_s in (1.9, 2.0, 3.9, 4.0)] == [None, 8, None, 9]
+
+
+def test_a_partition_is_waited_for_from_when_its_last_group_was_taken():
+    queue = order()
+    queue.push(at(1, 0), 0.0)
+    queue.push(at(9, 1), 0.0)
+    assert second_of(queue.pop(50.0)) == 1  # its user took a while
+    assert queue.pop(51.0) is None
+    queue.push(at(2, 0), 51.5)
+    assert [second_of(queue.pop(51.5)), second_of(queue.pop(53.4))] == [2, None]
+    assert second_of(queue.pop(53.5)) == 9
 
 
 def test_one_partition_never_waits():
@@ -115,10 +126,11 @@ def test_every_group_is_handed_out_once_in_its_partitions_order_within_the_wait(
     handed: list[Group] = []
     arrived_s = {(one.partition, one.first_offset): now_s for now_s, one in came}
     latest_us = 0
+    taken_s = 0.0
 
     def take(until_s: float) -> None:
         """Take groups as a reader does that sleeps as long as it is told."""
-        nonlocal latest_us
+        nonlocal latest_us, taken_s
         now_s = came[0][0] if came else 0.0
         while (left_s := queue.wait_left_s(now_s)) is not None and now_s + left_s <= until_s:
             now_s += left_s
@@ -126,7 +138,9 @@ def test_every_group_is_handed_out_once_in_its_partitions_order_within_the_wait(
             if got is None:  # less than a float's resolution is left
                 now_s += 1e-9
                 continue
-            assert now_s <= arrived_s[got.partition, got.first_offset] + wait_s + 1e-6
+            waited_since_s = max(arrived_s[got.partition, got.first_offset], taken_s)
+            assert now_s <= waited_since_s + wait_s + 1e-6
+            taken_s = now_s
             if merge is Merge.TIMESTAMP:
                 assert got.out_of_order == (got.timestamp_us < latest_us)
                 latest_us = max(latest_us, got.timestamp_us)
