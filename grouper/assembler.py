@@ -15,7 +15,8 @@ Restart: the offsets below `read_to` were handled in an earlier life, whose clos
 catalogue, in the same transaction as `read_to`. So what is still open was closed by no rule up to
 there, and records below `read_to` only rejoin their groups: no rule is evaluated for them, nothing is
 rejected or counted again, no source's silence is changed. At `read_to` the state is that of the
-earlier life, and the rules go on. Whatever the restart points are, rules 1 to 3 close the same groups
+earlier life, and the rules go on; where its last transaction had no room for all that one record closed,
+with the closing that comes next. Whatever the restart points are, rules 1 to 3 close the same groups
 with the same members.
 """
 
@@ -70,7 +71,9 @@ class ClosedGroup:
 
     Attributes:
         members: one record a source, in the order of `expected`.
-        trigger_offset: the raw offset at which the rule closed it; a restart from there closes it again.
+        read_to: where a restart goes on that knows of all that was closed before this group, and not of
+            this group: one past the record that closed it.
+        missed: for each source that the groups closed before this one lack, how many.
     """
 
     timestamp_us: int
@@ -79,7 +82,8 @@ class ClosedGroup:
     missing: tuple[str, ...]
     closed_by: ClosedBy
     first_offset: int
-    trigger_offset: int
+    read_to: int
+    missed: Mapping[str, int]
 
     @property
     def complete(self) -> bool:
@@ -242,9 +246,9 @@ class Assembler:
         self._position = offset + 1
         if seen is not None and seen.headers.source in self._expected:
             self._saw(seen, replayed=replayed)
-        if replayed:
-            return ()
-        return tuple(self._close_by_rules(offset))
+        # Where the last record of an earlier life is passed, the rules go on: what they had closed there
+        # and a transaction did not take any more is closed again.
+        return () if self.replaying else tuple(self._close_by_rules())
 
     def _saw(self, seen: RawHead, *, replayed: bool) -> None:
         # Every open group but its own began at an earlier offset: what is seen now comes behind it.
@@ -261,19 +265,23 @@ class Assembler:
             return self._elapsed_log_ms
         return self._elapsed_log_ms + max(0, log_time_ms - self._last_log_time_ms)
 
-    def _close_by_rules(self, offset: int) -> Iterator[ClosedGroup]:
-        # A closing can make a source silent, and with it another group's wait pointless: look again.
-        looking = True
-        while looking:
-            looking = False
-            for timestamp_us in sorted(self._open):
-                closed_by = self._rule(self._open[timestamp_us])
-                if closed_by is not None:
-                    looking = True
-                    yield self._close(timestamp_us, closed_by, offset)
+    def _close_by_rules(self) -> Iterator[ClosedGroup]:
+        # A closing can make a source silent, and with it another group's wait pointless: look again, from
+        # the first group on, so that what closes next depends on nothing but the state. A restart between
+        # two of these closings then goes on with the same one.
+        while (due := self._due()) is not None:
+            yield self._close(*due)
         while self._open and self._over_bounds():
             oldest = min(self._open.values(), key=lambda group: group.first_offset)
-            yield self._close(oldest.timestamp_us, ClosedBy.BOUND, offset)
+            yield self._close(oldest.timestamp_us, ClosedBy.BOUND)
+
+    def _due(self) -> tuple[int, ClosedBy] | None:
+        """The first group, by time, that a rule closes."""
+        for timestamp_us in sorted(self._open):
+            closed_by = self._rule(self._open[timestamp_us])
+            if closed_by is not None:
+                return timestamp_us, closed_by
+        return None
 
     def _rule(self, group: _OpenGroup) -> ClosedBy | None:
         if len(group.members) == len(self._expected):
@@ -303,11 +311,11 @@ class Assembler:
         """
         wait_s = self._rules.grace_s + QUIET_MARGIN_S
         due = [g.timestamp_us for g in self._open.values() if now_s - g.received_s >= wait_s]
-        offset = self.read_to
-        closed = [self._close(timestamp_us, ClosedBy.QUIET, offset) for timestamp_us in sorted(due)]
-        return (*closed, *self._close_by_rules(offset))
+        closed = [self._close(timestamp_us, ClosedBy.QUIET) for timestamp_us in sorted(due)]
+        return (*closed, *self._close_by_rules())
 
-    def _close(self, timestamp_us: int, closed_by: ClosedBy, offset: int) -> ClosedGroup:
+    def _close(self, timestamp_us: int, closed_by: ClosedBy) -> ClosedGroup:
+        missed = self._silence.snapshot()
         group = self._open.pop(timestamp_us)
         self._open_bytes -= group.size
         present = tuple(source for source in self._rules.expected if source in group.members)
@@ -322,5 +330,6 @@ class Assembler:
             missing=missing,
             closed_by=closed_by,
             first_offset=group.first_offset,
-            trigger_offset=offset,
+            read_to=self.read_to,
+            missed=missed,
         )

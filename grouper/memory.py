@@ -71,7 +71,9 @@ class ClosedGroups:
         heap = self._oldest_first
         while heap and heap[0] not in self._offsets:
             heapq.heappop(heap)
-        return not heap or timestamp_us < heap[0]
+        # With nothing remembered, all of the catalogue being gone, nothing is older: else no window could
+        # ever be grouped again.
+        return bool(heap) and timestamp_us < heap[0]
 
     def _add(self, timestamp_us: int, catalogue_offset: int) -> None:
         if timestamp_us in self._offsets:

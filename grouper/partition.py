@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import cast
 
 from confluent_kafka import Message
@@ -41,14 +40,6 @@ _REASONS = {
 }
 
 
-@dataclass(slots=True)
-class _Pending:
-    """Something closed or rejected that is not published yet, and the sources' silence as it then was."""
-
-    item: ClosedGroup | Reject
-    missed: dict[str, int]
-
-
 class Partition:
     """The grouping state of one owned raw partition, from assignment to revocation."""
 
@@ -64,7 +55,7 @@ class Partition:
             read_to=recovered.read_to,
             missed=recovered.missed,
         )
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[ClosedGroup | Reject] = deque()
         self._near_misses = NearMisses()
         self._committed = (recovered.position, recovered.read_to)
         self._committed_s = time.monotonic()
@@ -132,30 +123,30 @@ class Partition:
             raw_partition=self.partition,
             raw_offset=offset,
         )
-        self._pending.append(_Pending(Reject(message.key(), value, headers, offset), self._assembler.missed))
+        self._pending.append(Reject(message.key(), value, headers, offset, self._assembler.missed))
 
     def _take(self, closed: tuple[ClosedGroup, ...]) -> None:
         for group in closed:
             metrics.NEAR_MISSES.inc(self._near_misses.closed(group))
-            self._pending.append(_Pending(group, self._assembler.missed))
+            self._pending.append(group)
 
     def publication(self, max_bytes: int, max_groups: int) -> Publication | None:
         """Return the next transaction's worth, None where nothing is pending.
 
-        What doesn't fit stays pending, and the offsets of this transaction stay before it: a restart
-        reads from the record that closed it, and closes it again.
+        What doesn't fit stays pending, and offset, `read_to` and silence of this transaction are those
+        from before it: a restart closes or rejects it again, and nothing else.
         """
         if not self._pending:
             return None
         groups: list[ClosedGroup] = []
         rejects: list[Reject] = []
         size = taken = 0
-        for pending in self._pending:
-            if taken and (size + pending.item.size > max_bytes or taken >= max_groups):
+        for item in self._pending:
+            if taken and (size + item.size > max_bytes or taken >= max_groups):
                 break
-            size += pending.item.size
+            size += item.size
             taken += 1
-            (groups if isinstance(pending.item, ClosedGroup) else rejects).append(pending.item)  # type: ignore[arg-type]
+            (groups if isinstance(item, ClosedGroup) else rejects).append(item)  # type: ignore[arg-type]
         left = list(self._pending)[taken:]
         committed_offset, read_to, missed = (
             self._assembler.committed_offset,
@@ -163,9 +154,8 @@ class Partition:
             self._assembler.missed,
         )
         if left:
-            read_to = left[0].item.trigger_offset
-            missed = self._pending[taken - 1].missed
-            firsts = (p.item.first_offset for p in left if isinstance(p.item, ClosedGroup))
+            read_to, missed = left[0].read_to, dict(left[0].missed)
+            firsts = (item.first_offset for item in left if isinstance(item, ClosedGroup))
             committed_offset = min(committed_offset, read_to, *firsts)
         return Publication(self.partition, tuple(groups), tuple(rejects), committed_offset, read_to, missed)
 

@@ -14,12 +14,18 @@ KafkaHeaders = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A raw record that could not be used, on its way to the rejects topic with its reason."""
+    """A raw record that could not be used, on its way to the rejects topic with its reason.
+
+    Attributes:
+        read_to: where a restart goes on that does not know of this reject: at its own record.
+        missed: for each source that the groups closed before it lack, how many.
+    """
 
     key: bytes | None
     value: bytes | None
     headers: RejectHeaders
-    trigger_offset: int
+    read_to: int
+    missed: Mapping[str, int]
 
     @property
     def size(self) -> int:

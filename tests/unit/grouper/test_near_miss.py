@@ -14,7 +14,7 @@ def closed(timestamp_us, *sources, complete=False):
     members = tuple(record_of(Raw(timestamp_us, source), 0) for source in sources)
     missing = () if complete else ("other",)
     closed_by = ClosedBy.COMPLETE if complete else ClosedBy.OVERTAKEN
-    return ClosedGroup(timestamp_us, members, (*sources, *missing), missing, closed_by, 0, 0)
+    return ClosedGroup(timestamp_us, members, (*sources, *missing), missing, closed_by, 0, 0, {})
 
 
 @pytest.mark.parametrize(
