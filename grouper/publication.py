@@ -90,7 +90,7 @@ def image_records(prefix: str, group: ClosedGroup) -> Iterator[ImageRecord]:
             raw_offset=member.offset,
             frequency_hz=member.frequency_hz,
         )
-        yield ImageRecord(key, member.image, headers.encode())
+        yield ImageRecord(key, member.image(), headers.encode())
 
 
 def catalogue_entry(

@@ -1,4 +1,4 @@
-"""One record of the raw topic, as the grouper holds it: decoded once, on arrival."""
+"""One record of the raw topic, as the grouper holds it: decoded on arrival, encoded when it is published."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from schemas.fits_image import encode_image
 from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import parse_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import PixelOrder, Window, decode_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class RawRecord:
         receive_time_us: when the connector had read its last byte, microseconds since 1970 UTC.
         frequency_hz: the image's frequency in Hz.
         pixel_order: the order of the pixels in the verbatim frame.
-        image: the FITS file that is published as the record's value. It is encoded on arrival, while
-            the group still waits for other sources, so that closing a group has only to produce it.
+        size: bytes that an open group holds for this record: the frame's.
+        window: the frame decoded; a view of it.
     """
 
     offset: int
@@ -36,12 +36,18 @@ class RawRecord:
     receive_time_us: int
     frequency_hz: float
     pixel_order: PixelOrder
-    image: bytes
+    size: int
+    window: Window
 
-    @property
-    def size(self) -> int:
-        """Bytes that an open group holds for this record."""
-        return len(self.image)
+    def image(self) -> bytes:
+        """Encode the FITS file that is published as the record's value.
+
+        Inside the transaction, an image at a time: the Kafka client sends the ones before meanwhile, and
+        memory never holds both forms of more than one. Encoding all of them on arrival, with nothing under
+        way to Kafka, cost a fifth of the throughput at 4 MiB. No window fails here that `decode_record`
+        has let through.
+        """
+        return encode_image(self.window)
 
     def member(self) -> Member:
         """This record as a catalogue entry names it."""
@@ -84,7 +90,7 @@ def read_head(offset: int, log_time_ms: int, key: bytes | None, headers: KafkaHe
 
 
 def decode_record(head: RawHead, value: bytes | None) -> RawRecord:
-    """Decode a raw record's frame and encode the image it will be published as.
+    """Decode a raw record's frame.
 
     Raises:
         SchemaError: the frame is not a usable window, or is of another timestamp than its key.
@@ -106,5 +112,6 @@ def decode_record(head: RawHead, value: bytes | None) -> RawRecord:
         receive_time_us=head.headers.receive_time_us,
         frequency_hz=window.frequency_hz,
         pixel_order=window.pixel_order,
-        image=encode_image(window),
+        size=len(value),
+        window=window,
     )

@@ -12,10 +12,12 @@ from grouper.memory import ClosedGroups, Members
 from grouper.raw_record import RawHead, RawRecord
 from schemas.catalogue import ClosedBy
 from schemas.record_headers import RawHeaders
-from schemas.window import PixelOrder
+from schemas.window import PixelOrder, decode_window
+from tests.support.frames import make_frame
 
 SOURCES = ("sb0", "sb1", "sb2")
 RULES = Rules(expected=SOURCES, grace_s=5.0, silent_after=3)
+WINDOW = decode_window(make_frame(0, shape=(1, 1)))  # the rules don't look into it
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,8 @@ def head_of(raw: Raw, offset: int) -> RawHead:
 
 def record_of(raw: Raw, offset: int) -> RawRecord:
     digest = f"xxh3-128:{ord(raw.content):032x}"
-    image = raw.content.encode() * 10
     return RawRecord(
-        offset, raw.log_time_ms, raw.timestamp, raw.source, digest, 0, 6e7, PixelOrder.FITS, image
+        offset, raw.log_time_ms, raw.timestamp, raw.source, digest, 0, 6e7, PixelOrder.FITS, 10, WINDOW
     )
 
 
