@@ -12,7 +12,7 @@ GROUPS ?= 10
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-ROOMS := schemas runtime connector grouper consumer emulator trapline
+ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) tests benchmarks
 
 .DEFAULT_GOAL := help

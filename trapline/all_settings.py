@@ -3,6 +3,7 @@
 With these known, a key of another process is told from a misspelt one, which is refused.
 """
 
+from audit.settings import AuditSettings
 from connector.settings import ConnectorSettings
 from consumer.settings import ConsumerSettings, TrapSettings
 from emulator.settings import EmulatorSettings
@@ -12,6 +13,7 @@ from runtime.topic_settings import TopicsSettings
 from trapline.embedded.settings import BrokerSettings
 
 KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
+    AuditSettings,
     BrokerSettings,
     ConnectorSettings,
     ConsumerSettings,

@@ -20,6 +20,7 @@ VERBS = {
     "connector": "Read image servers into Kafka.",
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
+    "verify": "Hold what was published against what came in.",
     "topics": "Create the topics, or check their settings.",
     "demo": "Show everything at once: Kafka, emulator, connector, grouper, tail.",
 }

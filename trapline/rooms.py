@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOMS = ("schemas", "runtime", "connector", "grouper", "consumer", "emulator")
+ROOMS = ("schemas", "runtime", "connector", "grouper", "consumer", "audit", "emulator")
 
 
 class HiddenRoomError(ImportError):

@@ -1,0 +1,230 @@
+"""Reads the four topics beside each other, round by round, and keeps the books.
+
+A round: the grouper's committed offsets; then where the topics end; then everything up to there. What
+the commit says is handled must be visible by then, since one transaction carries both.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self, cast
+
+from confluent_kafka import Message, TopicPartition
+
+from audit import metrics
+from audit.books import Books, Committed
+from audit.findings import Finding, FindingKind
+from audit.inspection import inspect_image, inspect_window
+from audit.ledger import PartitionLedger
+from audit.settings import AuditSettings
+from audit.topic_reader import TopicReader
+from runtime.kafka import admin_client, begin_offsets, log_consumer, require_topic, true_end_offsets
+from runtime.shutdown import Shutdown
+from schemas.catalogue import CatalogueEntry
+from schemas.errors import OffsetMetadataError, SchemaError
+from schemas.header_fields import KafkaHeaders
+from schemas.offset_metadata import OffsetMetadata
+from schemas.record_headers import CatalogueHeaders, RejectHeaders
+from schemas.timestamp import parse_key
+
+_QUERY_S = 30.0
+_TOPICS = metrics.TOPICS  # raw first: where two are equally far, the cause is read before what came of it
+
+
+class Auditor:
+    """An audit of one set of topics. As a context manager, it lets go of Kafka at the end."""
+
+    def __init__(
+        self, settings: AuditSettings, on_finding: Callable[[Finding], None], *, pixels: bool = True
+    ) -> None:
+        """Connect.
+
+        Args:
+            settings: the auditor's settings.
+            on_finding: told of each finding, as soon as it is certain.
+            pixels: whether to compare pixels and FITS checksums.
+
+        Raises:
+            KafkaUnavailableError: Kafka did not answer, or refused.
+            MissingTopicError: a topic does not exist.
+        """
+        metrics.touch()
+        self._settings = settings
+        self._pixels = pixels
+        self._admin = admin_client(settings)
+        names = settings.topics
+        self._names = dict(
+            zip(_TOPICS, (names.raw, names.catalogue, names.groups, names.rejects), strict=True)
+        )
+        counts = {topic: require_topic(self._admin, name) for topic, name in self._names.items()}
+        self._counts = counts
+        self._stack = ExitStack()
+        # Reads the offsets of the groupers' consumer group without being one of its members.
+        self._offsets = log_consumer(settings, group_id=settings.consumer_group)
+        self._stack.callback(self._offsets.close)
+        self._readers: dict[str, TopicReader] = {}
+        for topic in _TOPICS:
+            reader = TopicReader(
+                settings,
+                self._names[topic],
+                fetch_bytes=settings.audit_fetch_bytes,
+                stall_s=settings.audit_stall_s,
+            )
+            self._stack.callback(reader.close)
+            self._readers[topic] = reader
+
+        def found(finding: Finding) -> None:
+            metrics.FINDINGS.labels(finding.kind.value).inc()
+            on_finding(finding)
+
+        self.books = Books(counts["raw"], found, settings.audit_remember)
+        self.books.check_partitions(counts)
+        self._started = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(self, shutdown: Shutdown) -> None:
+        """Audit what is there. What is published meanwhile is in progress.
+
+        Raises:
+            AuditError: a topic cannot be read to its end.
+            KafkaException: Kafka did not answer, or refused.
+        """
+        # What waits at the end of the first round is judged in the second, and what that one's commit
+        # has passed in the third; on a topic at rest they find nothing new to read.
+        for _ in range(3):
+            if not shutdown.requested:
+                self.round(shutdown)
+
+    def round(self, shutdown: Shutdown) -> None:
+        """Read what is new and judge what is certain; a stop leaves it half done, and judges nothing.
+
+        Raises:
+            AuditError: a topic cannot be read to its end.
+            KafkaException: Kafka did not answer, or refused.
+        """
+        committed = self._committed()
+        partitions = range(self._counts["raw"])
+        ends = {
+            topic: true_end_offsets(
+                self._admin, name, range(min(self._counts["raw"], self._counts[topic])), _QUERY_S
+            )
+            for topic, name in self._names.items()
+        }
+        self._look_at_begins()
+        self.books.begin_round(committed, ends["raw"])
+        for number in partitions:
+            ledger = self.books.ledgers[number]
+            wanted = {topic: ends[topic].get(number, 0) for topic in _TOPICS}
+            wanted["raw"] = min(wanted["raw"], ledger.bounds.read_to)
+            self._read_partition(ledger, wanted, shutdown)
+            if shutdown.requested:
+                return
+        self._look_at_begins()
+        self.books.end_round()
+        metrics.WAITING.set(sum(ledger.waiting for ledger in self.books.ledgers))
+
+    def _committed(self) -> dict[int, Committed]:
+        asked = [TopicPartition(self._names["raw"], number) for number in range(self._counts["raw"])]
+        found = {}
+        for at in self._offsets.committed(asked, timeout=_QUERY_S):
+            read_to = None
+            if at.metadata:
+                try:
+                    read_to = OffsetMetadata.decode(at.metadata).read_to
+                except OffsetMetadataError as error:
+                    self.books.ledgers[at.partition].find(
+                        FindingKind.OFFSETS, str(error), offsets=(("raw", at.offset),)
+                    )
+            found[at.partition] = Committed(at.offset if at.offset >= 0 else None, read_to)
+        return found
+
+    def _look_at_begins(self) -> None:
+        """What retention has left."""
+        for topic, name in self._names.items():
+            numbers = range(min(self._counts["raw"], self._counts[topic]))
+            for number, begin in begin_offsets(self._admin, name, numbers, _QUERY_S).items():
+                ledger = self.books.ledgers[number]
+                bounds = ledger.bounds
+                if topic == "raw":
+                    bounds.raw_begin = max(bounds.raw_begin, begin)
+                    if not self._started:
+                        ledger.raw_next = begin
+                elif topic == "groups":
+                    bounds.groups_begin = max(bounds.groups_begin, begin)
+                elif topic == "catalogue":
+                    bounds.catalogue_cut = begin > 0
+                else:
+                    bounds.rejects_cut = begin > 0
+                self._readers[topic].start_at(number, begin)
+        self._started = True
+
+    def _read_partition(self, ledger: PartitionLedger, ends: dict[str, int], shutdown: Shutdown) -> None:
+        """Read the four topics in step, the one that is furthest behind first.
+
+        How far a topic is, is said in raw offsets: of the records themselves, of an image's or a reject's
+        raw record, or an entry's read_to. So little waits for its counterpart, however long the topics are.
+        """
+        for topic, reader in self._readers.items():
+            reader.open(ledger.partition, ends[topic])
+        at = dict.fromkeys(_TOPICS, 0)
+        while not shutdown.requested:
+            behind = [topic for topic in _TOPICS if not self._readers[topic].done]
+            if not behind:
+                return
+            topic = min(behind, key=at.__getitem__)
+            message = self._readers[topic].read()
+            if message is not None:
+                at[topic] = self._take(topic, ledger, message)
+
+    def _take(self, topic: str, ledger: PartitionLedger, message: Message) -> int:
+        """Give a record to its ledger; return how far it is, as a raw offset."""
+        offset = message.offset() or 0
+        value = message.value()
+        metrics.RECORDS.labels(topic).inc()
+        metrics.BYTES.labels(topic).inc(len(value or b""))
+        headers = cast("KafkaHeaders | None", message.headers())
+        if topic == "raw":
+            ledger.window(inspect_window(offset, message.key(), headers, value, pixels=self._pixels))
+            return offset + 1
+        try:
+            if topic == "groups":
+                image = inspect_image(offset, message.key(), headers, value, pixels=self._pixels)
+                ledger.image(image)
+                return image.headers.raw_offset
+            if topic == "catalogue":
+                entry = CatalogueEntry.from_json(value)
+                self._check_entry_key(ledger, message, entry, headers)
+                ledger.entry(offset, entry)
+                return entry.read_to
+            reject = RejectHeaders.decode(headers)
+            ledger.reject(offset, reject)
+        except SchemaError as error:
+            ledger.unreadable(topic, offset, str(error))
+            return 0
+        else:
+            return reject.raw_offset or 0
+
+    @staticmethod
+    def _check_entry_key(
+        ledger: PartitionLedger, message: Message, entry: CatalogueEntry, headers: KafkaHeaders | None
+    ) -> None:
+        named = CatalogueHeaders.decode(headers)
+        times = {entry.timestamp_us, named.timestamp_us, parse_key(message.key() or b"")}
+        if (
+            len(times) > 1
+            or named.group_id != entry.group_id
+            or message.timestamp()[1] != entry.timestamp_us // 1000
+        ):
+            ledger.find(
+                FindingKind.KEY,
+                "the entry's key, headers, record time and value do not name one group and time",
+                timestamp_us=entry.timestamp_us,
+                offsets=(("catalogue", message.offset() or 0),),
+            )

@@ -1,0 +1,7 @@
+"""What keeps an audit from being finished; what it finds is no error but a Finding."""
+
+from schemas.errors import TraplineError
+
+
+class AuditError(TraplineError):
+    """The topics could not be read to their end; the text says where, and what helps."""
