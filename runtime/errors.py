@@ -46,6 +46,10 @@ class KafkaUnavailableError(TraplineError):
     """Kafka could not be reached, or refused us; the text says which and what helps."""
 
 
+class AccessDeniedError(TraplineError):
+    """Kafka knows us and refuses what we asked for: a right (ACL) is missing, and no waiting mends that."""
+
+
 class MissingTopicError(TraplineError):
     """A topic does not exist. `trapline topics create` makes it."""
 

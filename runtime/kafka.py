@@ -5,6 +5,7 @@ The figures behind the reasons were measured with librdkafka 2.16 against Apache
 
 from typing import Any, Literal
 
+from runtime.acls import unnamed_group
 from runtime.kafka_clients import KafkaAdmin, LogConsumer, LogProducer
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 from runtime.kafka_queries import (
@@ -147,7 +148,7 @@ def log_consumer(
     options: dict[str, Any] = {
         **_common(settings),
         # librdkafka wants an id even where nobody joins a group.
-        "group.id": group_id if group_id is not None else f"{settings.topic_prefix}.unnamed",
+        "group.id": group_id if group_id is not None else unnamed_group(settings.topic_prefix),
         # Under KIP-848's protocol a duplicate static member fences the newcomer until the session
         # ends: after kill -9 that is the wrong one.
         "group.protocol": "classic",
@@ -176,7 +177,9 @@ def log_consumer(
     if static_id is not None:
         options["group.instance.id"] = static_id
     state = ClientState(on_error, on_stats)
-    return LogConsumer(options, state, lambda: admin_client(settings), stats_interval_s)
+    return LogConsumer(
+        options, state, lambda: admin_client(settings), stats_interval_s, joins=group_id is not None
+    )
 
 
 def _common(settings: TraplineSettings) -> dict[str, Any]:

@@ -1,12 +1,26 @@
-"""The clients as the rooms hold them: confluent-kafka's, with their state attached."""
+"""The clients as the rooms hold them: confluent-kafka's, with their state attached.
+
+They also name, in errors about missing rights, the right and the resource.
+"""
+
+# ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from runtime.kafka_errors import kafka_error
+from runtime.kafka_rights import DENIED, named
 from runtime.kafka_state import ClientState, librdkafka_log
+
+T = TypeVar("T")
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
+
+_ASK_S: Final = 5.0
+# How librdkafka speaks of a topic that Kafka does not let this user see.
+_UNSEEN: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
 
 
 class LogProducer(Producer):
@@ -21,6 +35,27 @@ class LogProducer(Producer):
     def __init__(self, options: dict[str, Any], state: ClientState, stats_interval_s: float = 5.0) -> None:
         super().__init__({**options, **state.callbacks(stats_interval_s)}, logger=librdkafka_log)
         self.state = state
+        self._transactional_id = options.get("transactional.id")
+
+    def produce(
+        self, topic: str, *args: Any, on_delivery: DeliveryCallback | None = None, **record: Any
+    ) -> None:
+        """As Producer's; a delivery report about a missing right names it."""
+        report = on_delivery
+        if on_delivery is not None:
+
+            def report(error: KafkaError | None, message: Message) -> None:
+                on_delivery(error and named(error, f"WRITE on topic {topic}"), message)
+
+        super().produce(topic, *args, on_delivery=report, **record)  # type: ignore[misc]  # as they came
+
+    def init_transactions(self, *args: Any, **options: Any) -> None:
+        """As Producer's; an error about a missing right names it."""
+        try:
+            super().init_transactions(*args, **options)
+        except KafkaException as error:
+            right = f"WRITE on transactional id {self._transactional_id}"
+            raise KafkaException(named(kafka_error(error), right)) from error
 
 
 class KafkaAdmin(AdminClient):
@@ -52,11 +87,15 @@ class LogConsumer(Consumer):
         state: ClientState,
         make_admin: Callable[[], KafkaAdmin],
         stats_interval_s: float = 5.0,
+        *,
+        joins: bool = True,
     ) -> None:
         super().__init__({**options, **state.callbacks(stats_interval_s)}, logger=librdkafka_log)
         self.state = state
         self._make_admin = make_admin
         self._admin: KafkaAdmin | None = None
+        # Who joins no consumer group is asked for its coordinator all the same, which takes this right.
+        self._group_right = f"{'READ' if joins else 'DESCRIBE'} on consumer group {options['group.id']}"
 
     @property
     def admin(self) -> KafkaAdmin:
@@ -64,3 +103,66 @@ class LogConsumer(Consumer):
         if self._admin is None:
             self._admin = self._make_admin()
         return self._admin
+
+    def poll(self, timeout: float = -1) -> Message | None:
+        """As Consumer's; an error about a missing right names it."""
+        message = super().poll(timeout)
+        if message is not None:
+            self._name(message)
+        return message
+
+    def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message]:
+        """As `poll`, for several."""
+        messages = super().consume(num_messages, timeout)
+        for message in messages:
+            self._name(message)
+        return messages
+
+    def list_topics(self, *args: Any, **options: Any) -> Any:
+        """As Consumer's; a topic's error about a missing right names it."""
+        answer = super().list_topics(*args, **options)
+        for name, topic in answer.topics.items():
+            if topic.error is not None:
+                topic.error = named(topic.error, f"READ on topic {name}")
+        return answer
+
+    def get_watermark_offsets(self, partition: TopicPartition, *args: Any, **options: Any) -> Any:
+        """As Consumer's; where the topic is hidden from this user, the error says so."""
+        return self._asked(
+            partition, lambda: super(LogConsumer, self).get_watermark_offsets(partition, *args, **options)
+        )
+
+    def offsets_for_times(self, partitions: list[TopicPartition], *args: Any, **options: Any) -> Any:
+        """As `get_watermark_offsets`."""
+        return self._asked(
+            partitions[0], lambda: super(LogConsumer, self).offsets_for_times(partitions, *args, **options)
+        )
+
+    def committed(self, partitions: list[TopicPartition], *args: Any, **options: Any) -> Any:
+        """As Consumer's; an error about a missing right names it."""
+        return self._asked(
+            partitions[0], lambda: super(LogConsumer, self).committed(partitions, *args, **options)
+        )
+
+    def _asked(self, partition: TopicPartition, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except KafkaException as error:
+            cause = kafka_error(error)
+            if cause.code() in _UNSEEN:
+                # librdkafka keeps no partitions of a topic that it may not see; the metadata says why.
+                hidden = self.list_topics(partition.topic, timeout=_ASK_S).topics[partition.topic].error
+                if hidden is None or hidden.code() not in DENIED:
+                    raise
+                raise KafkaException(hidden) from error
+            raise KafkaException(self._with_right(cause, partition.topic)) from error
+
+    def _name(self, message: Message) -> None:
+        error = message.error()
+        if error is not None and error.code() in DENIED:
+            message.set_error(self._with_right(error, message.topic()))
+
+    def _with_right(self, error: KafkaError, topic: str | None) -> KafkaError:
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return named(error, self._group_right)
+        return error if topic is None else named(error, f"READ on topic {topic}")

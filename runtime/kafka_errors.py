@@ -4,7 +4,9 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from runtime.errors import KafkaUnavailableError, MissingTopicError
+from runtime.acls import rights_on
+from runtime.errors import AccessDeniedError, KafkaUnavailableError, MissingTopicError
+from runtime.kafka_rights import DENIED, missing_right
 from schemas.errors import TraplineError
 
 _UNREACHABLE = frozenset(
@@ -41,13 +43,17 @@ _MEANINGS: dict[int, str] = {
     KafkaError._AUTHENTICATION: _LOGIN_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED: _LOGIN_FAILED,
     KafkaError._SSL: _TLS_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; grant it the right (an ACL)",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (
+        "this user may not use the topic; grant it READ to read it, or WRITE to publish to it (an ACL; "
+        "`trapline topics acls` prints them)"
+    ),
     KafkaError.GROUP_AUTHORIZATION_FAILED: (
-        "this user may not use the consumer group; grant it READ on the group (an ACL)"
+        "this user may not use the consumer group; grant it READ on the group (an ACL; "
+        "`trapline topics acls` prints them)"
     ),
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
         "this user may not write transactions; grant it WRITE on transactional ids that begin with the "
-        "topic prefix (an ACL)"
+        "topic prefix (an ACL; `trapline topics acls` prints them)"
     ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user lacks a right on the cluster; grant it (an ACL)",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "the topic does not exist; `trapline topics create` makes it",
@@ -79,6 +85,12 @@ _MEANINGS: dict[int, str] = {
 
 def explain(error: KafkaError) -> str:
     """What an error means in words, Kafka's own text in brackets, and what helps."""
+    right = missing_right(error)
+    if right is not None:
+        return (
+            f"this user lacks the right {right[0]} ({error.name()}: {right[1]}); grant it (an ACL; "
+            "`trapline topics acls` prints them)"
+        )
     meaning = _MEANINGS.get(error.code(), "Kafka reports an error")
     if error.code() == KafkaError._TRANSPORT and "SSL routines" in error.str():
         meaning = (
@@ -102,7 +114,20 @@ def as_trapline_error(error: KafkaException, topic: str | None = None) -> Trapli
         topic: the topic concerned, if there is one.
     """
     cause = kafka_error(error)
+    if cause.code() in DENIED:
+        return AccessDeniedError(_denied(cause, topic))
     text = f"{topic}: {explain(cause)}" if topic else explain(cause)
     if cause.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
         return MissingTopicError(text)
     return KafkaUnavailableError(text)
+
+
+def _denied(error: KafkaError, topic: str | None) -> str:
+    """Where no client has named the right, at least who needs which one on this topic."""
+    needed = "" if topic is None else rights_on(topic)
+    if error.code() != KafkaError.TOPIC_AUTHORIZATION_FAILED or missing_right(error) or not needed:
+        return f"{topic}: {explain(error)}" if topic else explain(error)
+    return (
+        f"{topic}: this user may not use the topic ({error.name()}: {error.str()}); grant it the right that "
+        f"it needs as {needed} (an ACL; `trapline topics acls` prints them)"
+    )

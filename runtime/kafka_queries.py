@@ -9,6 +9,7 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # pu
 from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_clients import KafkaAdmin, LogConsumer
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
+from runtime.kafka_rights import named
 
 _BEGIN: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _END: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -45,6 +46,7 @@ def partition_count(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> i
 
     Raises:
         KafkaUnavailableError: Kafka did not answer, or refused.
+        AccessDeniedError: this user has no right on the topic.
     """
     require_kafka(admin, timeout_s)
     answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
@@ -62,6 +64,7 @@ def require_topic(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> int
     Raises:
         MissingTopicError: there is no such topic.
         KafkaUnavailableError: Kafka did not answer, or refused.
+        AccessDeniedError: this user has no right on the topic.
     """
     count = partition_count(admin, topic, timeout_s)
     if count is None:
@@ -119,4 +122,7 @@ def _offsets(
         asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
     )
     # The future's own time-out is a last resort: the request's comes first and says why.
-    return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}
+    try:
+        return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}
+    except KafkaException as error:
+        raise KafkaException(named(kafka_error(error), f"READ on topic {topic}")) from error

@@ -23,12 +23,14 @@ from runtime.kafka import (
     admin_client,
     as_trapline_error,
     begin_offsets,
+    explain,
     kafka_error,
     log_consumer,
     max_record_bytes,
     require_kafka,
     true_end_offsets,
 )
+from runtime.kafka_rights import named
 from runtime.topic_check import Finding, Severity, TopicState, check_brokers, check_layout
 from runtime.topic_settings import TopicsSettings
 from schemas.offset_metadata import OffsetMetadata
@@ -114,12 +116,22 @@ def describe_topics(admin: KafkaAdmin, specs: tuple[TopicSpec, ...]) -> dict[str
     for name in names:
         try:
             partitions = described[name].result(_REQUEST_S).partitions
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            raise as_trapline_error(error, name) from error
+        try:
             resource = ConfigResource(ResourceType.TOPIC, name)
             (answer,) = admin.describe_configs([resource], request_timeout=_REQUEST_S).values()
             config = answer.result(_REQUEST_S)
         except KafkaException as error:
-            if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            cause = kafka_error(error)
+            if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
+            if cause.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                # A right of its own, which nobody needs for the topic itself: the caller may do without.
+                right = f"DESCRIBE_CONFIGS on topic {name}"
+                raise KafkaUnavailableError(explain(named(cause, right))) from error
             raise as_trapline_error(error, name) from error
         states[name] = TopicState(
             name,
