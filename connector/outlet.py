@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, Message
 from connector.metrics import Destination, SourceCounts
 from connector.records import Record
 from runtime.logs import get_logger
+from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.topics import TopicNames
 
 log = get_logger(__name__)
@@ -79,13 +80,20 @@ class Outlet:
         if not self._queue.offer(record, self):
             self._wait_with(record)
 
-    def report(self, error: KafkaError | None, message: Message) -> None:
-        """The delivery report of a record; called by the client, in the publisher's thread."""
+    def report(self, headers: RawHeaders | RejectHeaders, error: KafkaError | None, message: Message) -> None:
+        """The delivery report of a record; called by the client, in the publisher's thread.
+
+        Args:
+            headers: of the record: a report has all but these.
+            error: why Kafka did not take it; None where it did.
+            message: the record.
+        """
         if error is None:
             self.counts.delivered[self._destinations[message.topic() or ""]].add()
             self.settle(1, len(message))
             return
-        self._queue.refused(error, _record_of(message), self)
+        record = Record(message.topic() or "", message.key(), message.value() or b"", headers)
+        self._queue.refused(error, record, self)
 
     def settle(self, records: int, size: int) -> None:
         """So many records, and bytes, are no longer waiting; in the publisher's thread."""
@@ -111,15 +119,3 @@ class Outlet:
                 )
         if told:
             log.info("went on after a full queue", source=self._source, waited_s=round(latest_s - began_s, 1))
-
-
-def _record_of(message: Message) -> Record:
-    """The record as it was handed over."""
-    headers = message.headers()
-    pairs = headers if isinstance(headers, list) else []
-    return Record(
-        message.topic() or "",
-        message.key(),
-        message.value() or b"",
-        [(name, value) for name, value in pairs if isinstance(value, bytes)],
-    )

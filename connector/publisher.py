@@ -7,6 +7,7 @@ frames, and the queue's memory is given back by nothing else.
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -23,6 +24,7 @@ from runtime.health import Heartbeat
 from runtime.kafka import LogProducer, explain, kafka_error, raw_producer
 from runtime.logs import get_logger
 from schemas.errors import RejectReason
+from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.source import Source
 
 log = get_logger(__name__)
@@ -99,7 +101,7 @@ class Publisher:
         self._ended.set()
         self._thread.join()
         self._producer.purge()
-        self._producer.poll(0)
+        self._poll(0)
         for outlet in self._outlets:
             outlet.counts.undelivered.add(outlet.waiting_records)
         return self._waiting()
@@ -137,8 +139,8 @@ class Publisher:
                 record.topic,
                 value=record.value,
                 key=record.key,
-                headers=[*record.headers],
-                on_delivery=outlet.report,
+                headers=[*record.headers.encode()],
+                on_delivery=partial(outlet.report, record.headers),
             )
         except BufferError:
             return False
@@ -155,7 +157,7 @@ class Publisher:
 
     def _turn(self) -> None:
         self.heartbeat.beat()
-        self._producer.poll(_POLL_S)
+        self._poll(_POLL_S)
         while self._refused:
             self._judge(*self._refused.popleft())
         if self._backoff.failures and self._delivered() > self._delivered_before:
@@ -166,23 +168,37 @@ class Publisher:
         with self._room:
             self._room.notify_all()
 
+    def _poll(self, timeout_s: float) -> None:
+        """Serve delivery reports."""
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:  # the client's way to tell of the end of this producer
+            self._break(explain(kafka_error(error)))
+
+    def _break(self, cause: str) -> None:
+        if not self._broken:
+            log.warning("the producer has to be replaced; what it holds is sent again", cause=cause)
+        self._broken = True
+
     def _judge(self, error: KafkaError, record: Record, outlet: Outlet) -> None:
         """Decide what becomes of a record that Kafka did not take."""
         refusal = refusal_of(error)
         outlet.counts.delivery_failures[refusal].add()
         cause = explain(error)
         if refusal is Refusal.BROKEN:
-            if not self._broken:
-                log.warning("the producer is replaced, and what it held is sent again", cause=cause)
-            self._broken = True
+            self._break(cause)
             self._again.append((record, outlet))
-        elif refusal is Refusal.TOO_LARGE and record.topic == self._names.raw:
+        elif refusal is Refusal.TOO_LARGE and isinstance(record.headers, RawHeaders):
             log.error("a frame is rejected", topic=record.topic, bytes=len(record.value), cause=cause)
             outlet.counts.reject(RejectReason.TOO_LARGE)
-            self._again.append((too_large(self._names, record, cause), outlet))
-        elif refusal is Refusal.TOO_LARGE and len(record.value) > self._settings.max_reject_bytes:
+            self._again.append((too_large(self._names, record, record.headers, cause), outlet))
+        elif (
+            refusal is Refusal.TOO_LARGE
+            and isinstance(record.headers, RejectHeaders)
+            and len(record.value) > self._settings.max_reject_bytes
+        ):
             log.error("a rejected frame is cut", topic=record.topic, bytes=len(record.value), cause=cause)
-            cut = truncated(self._names, record, self._settings.max_reject_bytes)
+            cut = truncated(self._names, record, record.headers, self._settings.max_reject_bytes)
             outlet.settle(0, len(record.value) - len(cut.value))
             self._again.append((cut, outlet))
         elif self.failure is None:
@@ -204,7 +220,7 @@ class Publisher:
             self._producer.purge(in_flight=False)
             deadline_s = time.monotonic() + _RENEW_S
             while len(self._producer):
-                self._producer.poll(_POLL_S)
+                self._poll(_POLL_S)
                 if time.monotonic() >= deadline_s:
                     self._producer.purge()
             while self._refused:

@@ -26,17 +26,13 @@ class Record:
         topic: raw or rejects.
         key: the timestamp as ASCII; None where none is known.
         value: the frame, verbatim, or rejected bytes.
-        headers: as `schemas.record_headers` has them.
-        reason: why it is rejected; None for a frame on its way to raw.
-        detail: the same for people.
+        headers: those of a frame, or of a reject.
     """
 
     topic: str
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]]
-    reason: RejectReason | None = None
-    detail: str = ""
+    headers: RawHeaders | RejectHeaders
 
 
 class RecordMaker:
@@ -91,7 +87,7 @@ class RecordMaker:
             receive_time_us,
             self._source.pixel_order,
         )
-        return Record(self._names.raw, timestamp_key(timestamp_us), frame.data, headers.encode())
+        return Record(self._names.raw, timestamp_key(timestamp_us), frame.data, headers)
 
     def skipped(self, skipped: Skipped, receive_time_us: int) -> Record:
         """The record of bytes that belong to no frame.
@@ -133,36 +129,42 @@ class RecordMaker:
         return _reject_record(self._names, headers, data)
 
 
-def too_large(names: TopicNames, raw: Record, limit: str) -> Record:
+def too_large(names: TopicNames, frame: Record, raw: RawHeaders, limit: str) -> Record:
     """The reject of a frame that raw refuses for its size.
 
     Args:
         names: of the topics.
-        raw: the refused record.
+        frame: the refused record.
+        raw: its headers.
         limit: Kafka's words.
     """
-    there = RawHeaders.decode(raw.headers)
     headers = RejectHeaders(
-        there.prefix,
+        raw.prefix,
         "connector",
-        there.source,
-        there.timestamp_us,
+        raw.source,
+        raw.timestamp_us,
         RejectReason.TOO_LARGE,
-        f"{raw.topic} refuses a record of {len(raw.value)} bytes: {limit}",
-        there.receive_time_us,
-        len(raw.value),
+        f"{frame.topic} refuses a record of {len(frame.value)} bytes: {limit}",
+        raw.receive_time_us,
+        len(frame.value),
         truncated=False,
-        digest=there.digest,
+        digest=raw.digest,
     )
-    return _reject_record(names, headers, raw.value)
+    return _reject_record(names, headers, frame.value)
 
 
-def truncated(names: TopicNames, reject: Record, max_bytes: int) -> Record:
-    """The same reject with the first `max_bytes` of its value."""
-    headers = replace(RejectHeaders.decode(reject.headers), truncated=True)
-    return _reject_record(names, headers, reject.value[:max_bytes])
+def truncated(names: TopicNames, reject: Record, headers: RejectHeaders, max_bytes: int) -> Record:
+    """The same reject with the first `max_bytes` of its value.
+
+    Args:
+        names: of the topics.
+        reject: the record that is too large.
+        headers: its headers.
+        max_bytes: how much is kept.
+    """
+    return _reject_record(names, replace(headers, truncated=True), reject.value[:max_bytes])
 
 
 def _reject_record(names: TopicNames, headers: RejectHeaders, value: bytes) -> Record:
     key = None if headers.timestamp_us is None else timestamp_key(headers.timestamp_us)
-    return Record(names.rejects, key, value, headers.encode(), headers.reason, headers.detail)
+    return Record(names.rejects, key, value, headers)

@@ -14,8 +14,9 @@ from connector.records import Record, RecordMaker
 from connector.seldom import Seldom
 from connector.settings import ConnectorSettings
 from runtime.logs import get_logger
-from schemas.errors import RejectReason, ResyncError
+from schemas.errors import ResyncError
 from schemas.frame import Frame, FrameDecoder, Skipped
+from schemas.record_headers import RejectHeaders
 from schemas.source import Source
 
 log = get_logger(__name__)
@@ -157,26 +158,26 @@ class SourceReader:
         self._backoff.reset()
         self._counts.frames.add()
         self._counts.last_frame.set(receive_time_us / 1e6)
-        record = self._maker.frame(frame, receive_time_us)
-        if record.reason is not None:
-            self._tell_reject(record, record.reason)
-        self._publish(record)
+        self._hand_over(self._maker.frame(frame, receive_time_us))
 
     def _take_skipped(self, skipped: Skipped, receive_time_us: int) -> None:
         self._counts.skipped_bytes.add(skipped.total_bytes)
-        record = self._maker.skipped(skipped, receive_time_us)
-        self._tell_reject(record, skipped.reason)
+        self._hand_over(self._maker.skipped(skipped, receive_time_us))
+
+    def _hand_over(self, record: Record) -> None:
+        if isinstance(record.headers, RejectHeaders):
+            self._tell_reject(record.headers)
         self._publish(record)
 
-    def _tell_reject(self, record: Record, reason: RejectReason) -> None:
-        self._counts.reject(reason)
+    def _tell_reject(self, headers: RejectHeaders) -> None:
+        self._counts.reject(headers.reason)
         untold = self._reject_lines.due(time.monotonic())
         if untold is not None:
             log.warning(
                 "rejected",
                 source=self.source.name,
-                reason=reason.value,
-                detail=record.detail,
+                reason=headers.reason.value,
+                detail=headers.detail,
                 not_logged_before=untold,
             )
 

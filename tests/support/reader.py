@@ -9,7 +9,7 @@ from connector.metrics import SourceCounts
 from connector.records import Record
 from connector.settings import ConnectorSettings
 from connector.source import SourceReader
-from schemas.record_headers import RejectHeaders
+from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.source import Source
 from tests.support.waiting import timeout_s, wait_until
 
@@ -44,12 +44,12 @@ class ReadSource:
     @property
     def frames(self) -> list[bytes]:
         """Values that go to raw."""
-        return [record.value for record in list(self.records) if record.reason is None]
+        return [record.value for record in list(self.records) if isinstance(record.headers, RawHeaders)]
 
     @property
     def rejects(self) -> list[RejectHeaders]:
         """Headers of those that go to rejects."""
-        return [RejectHeaders.decode(record.headers) for record in list(self.records) if record.reason]
+        return [record.headers for record in list(self.records) if isinstance(record.headers, RejectHeaders)]
 
     def wait_for(self, records: int) -> None:
         """Until so many were handed over."""

@@ -3,9 +3,12 @@ import pytest
 from connector.metrics import SourceCounts
 from connector.outlet import Outlet
 from connector.records import Record
+from schemas.record_headers import RawHeaders
 from schemas.topics import TopicNames
+from schemas.window import PixelOrder
 
 NAMES = TopicNames("test")
+HEADERS = RawHeaders("test", "sb0", 0, "xxh3-128:" + 32 * "0", 0, PixelOrder.FITS)
 
 
 class Queue:
@@ -41,7 +44,7 @@ def counts():
 
 
 def record(size: int) -> Record:
-    return Record(NAMES.raw, b"key", bytes(size), [])
+    return Record(NAMES.raw, b"key", bytes(size), HEADERS)
 
 
 def test_records_wait_until_they_are_settled(counts):

@@ -9,7 +9,6 @@ from connector.metrics import Ending
 from emulator.frame_server import FrameServer
 from emulator.script import Close, Pause, Reset, Send
 from schemas.errors import RejectReason
-from schemas.record_headers import RawHeaders
 from tests.support.frames import (
     T0_US,
     hostile_frames,
@@ -46,7 +45,7 @@ def test_frames_are_handed_over_verbatim_and_in_order():
         assert read.frames == FRAMES
         assert read.reader.problem is None
         assert read.counts.frames.total == 6
-        headers = [RawHeaders.decode(record.headers) for record in read.records]
+        headers = [record.headers for record in read.records]
         assert all(
             before_us - 60 * SECOND_US < each.receive_time_us <= time.time_ns() // 1000 for each in headers
         )
