@@ -16,7 +16,10 @@ from runtime.settings import load_settings
 from runtime.shutdown import Shutdown
 from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
+from schemas.digest import frame_digest
+from schemas.record_headers import RawHeaders
 from schemas.source import Source
+from schemas.timestamp import timestamp_key
 from schemas.topics import TopicNames
 from tests.support.waiting import timeout_s, wait_until
 
@@ -85,9 +88,12 @@ def read_topic(bootstrap_servers: str, topic: str, partition: int = 0) -> list[R
 
 
 def by_source(records: list[Raw]) -> dict[str, list[bytes]]:
-    """The values of each source, in the order of the log."""
+    """The values of each source, in the order of the log; headers and key have to be those of the value."""
     values: dict[str, list[bytes]] = {}
     for record in records:
+        headers = RawHeaders.decode([(name, value.encode()) for name, value in record.headers.items()])
+        assert headers.digest == frame_digest(record.value)
+        assert record.key == timestamp_key(headers.timestamp_us)
         values.setdefault(record.source, []).append(record.value)
     return values
 
