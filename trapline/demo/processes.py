@@ -1,11 +1,16 @@
-"""The demo's processes: real ones, each in its own process group, each with a log file."""
+"""The demo's processes: real ones, each in its own process group, each with a log file.
+
+What is killed from outside is started again, as Kubernetes or systemd would: the point of the demo is that
+a broker, a connector or a grouper may be killed at any time.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -15,6 +20,7 @@ from schemas.errors import TraplineError
 _LAST_LINES = 12
 _STOP_S = 30.0
 _POLL_S = 0.05
+_WATCH_S = 0.2
 
 
 class DemoError(TraplineError):
@@ -38,6 +44,8 @@ class Stage:
         """
         self.verb = verb
         self.log = log
+        self._start = (verb, args, environment, log)
+        self._stopping = False
         with log.open("ab") as file:
             self._process = subprocess.Popen(  # noqa: S603  our own command line
                 [sys.executable, "-m", "trapline", verb, *args],
@@ -62,6 +70,18 @@ class Stage:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def killed_by(self) -> str | None:
+        """The signal that ended it, unless we sent it."""
+        status = self._process.poll()
+        return (
+            signal.Signals(-status).name if status is not None and status < 0 and not self._stopping else None
+        )
+
+    def again(self) -> "Stage":
+        """The same, started anew."""
+        return Stage(*self._start)
+
     def check(self) -> None:
         """Raise where it has ended.
 
@@ -85,6 +105,7 @@ class Stage:
 
     def stop(self) -> None:
         """Ask it to stop, as Kubernetes would; after 30 s end it."""
+        self._stopping = True
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -109,6 +130,9 @@ class Stages:
         self._folder = folder
         self._environment: dict[str, str] = {}
         self._stages: list[Stage] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -124,8 +148,9 @@ class Stages:
 
     def start(self, verb: str, *args: str, read: bool = False) -> Stage:
         """Start a stage."""
-        stage = Stage(verb, args, self._environment, self._folder / f"{verb}.log", read=read)
-        self._stages.append(stage)
+        stage = Stage(verb, args, dict(self._environment), self._folder / f"{verb}.log", read=read)
+        with self._lock:
+            self._stages.append(stage)
         return stage
 
     def run(self, verb: str, *args: str, timeout_s: float = 60.0) -> None:
@@ -139,14 +164,48 @@ class Stages:
         if status != 0:
             raise DemoError(f"`trapline {verb}` ended with status {status}:\n{stage.last_lines()}")
 
+    def pids(self) -> dict[str, int]:
+        """The process id of each stage."""
+        with self._lock:
+            return {stage.verb: stage.pid for stage in self._stages}
+
     def check(self) -> None:
         """Raise where a stage has ended that should run.
 
         Raises:
             DemoError: names it.
         """
-        for stage in self._stages:
-            stage.check()
+        with self._lock:
+            for stage in self._stages:
+                stage.check()
+
+    def revive(self, verbs: Sequence[str], say: Callable[[str], None], failed: Callable[[], None]) -> None:
+        """From here on, start again what is killed.
+
+        Args:
+            verbs: the stages to start again.
+            say: prints a line.
+            failed: called once where a stage ended otherwise: `check` says which.
+        """
+        self._watch = threading.Thread(target=self._revive, args=(verbs, say, failed), name="watch")
+        self._watch.start()
+
+    def _revive(self, verbs: Sequence[str], say: Callable[[str], None], failed: Callable[[], None]) -> None:
+        while not self._ended.wait(_WATCH_S):
+            with self._lock:
+                for number, stage in enumerate(self._stages):
+                    if stage.verb in verbs and (name := stage.killed_by) is not None:
+                        self._stages[number] = stage.again()
+                        say(
+                            f"  {stage.verb} (process {stage.pid}) was ended by {name}; started again as "
+                            f"process {self._stages[number].pid}"
+                        )
+                    elif stage.verb in (*verbs, "emulator"):
+                        try:
+                            stage.check()
+                        except DemoError:
+                            failed()
+                            return
 
     def wait_for_file(self, path: Path, timeout_s: float) -> str:
         """Wait until a stage has written a file; return its text.
@@ -164,5 +223,8 @@ class Stages:
 
     def stop(self) -> None:
         """Stop all that runs, the last one started first: readers before what they read."""
+        self._ended.set()
+        if self._watch is not None:
+            self._watch.join()
         while self._stages:
             self._stages.pop().stop()

@@ -18,6 +18,7 @@ from trapline.demo.comparison import Comparison
 from trapline.demo.processes import DemoError, Stages
 
 PREFIX = "demo"
+_REVIVED = ("broker", "connector", "grouper")
 _BROKER_START_S = 900.0  # the first start downloads Kafka
 _START_S = 60.0
 _GROUP_S = 60.0
@@ -64,6 +65,7 @@ class Demo:
         self._say = say
         self._result = Result()
         self._last: Group | None = None
+        self._interrupted = False
 
     def run(self) -> Result:
         """Show it.
@@ -91,26 +93,28 @@ class Demo:
                 f"--truth={truth}",
             )
             stages.tell(sources=stages.wait_for_file(ports, _START_S))
-            stages.start("grouper")
+            # The static name gives a grouper that is killed and started again its partition back at once.
+            stages.start("grouper", "--group-instance-id=demo-grouper")
             limit = [f"--limit={self._scale.groups}"] if self._scale.groups else []
             tail = stages.start("tail", "--json", "--from-beginning", *limit, read=True)
             stages.start("connector")
+            stages.revive(_REVIVED, self._say, tail.stop)
             comparison = Comparison(settings, truth)
             try:
                 with GroupStream(settings, start="beginning") as groups:
                     for line in iter(tail.lines.readline, ""):
                         if self._result.groups == 0:
-                            self._say(f"Started in {time.monotonic() - began_s:.1f} s. Each group:")
+                            self._introduce(stages, time.monotonic() - began_s)
                         self._show(json.loads(line), self._next(groups), comparison)
-                    if self._scale.groups == 0:
-                        tail.check()  # it ends only when the demo does
                 self._result.problems += [f"{at} was sent and is in no group" for at in comparison.lost()]
             except KeyboardInterrupt:
+                self._interrupted = True
                 self._say("Stopping ...")
             finally:
                 comparison.close()
-            if not self._result.groups:
+            if self._result.groups < self._scale.groups and not self._interrupted:
                 stages.check()
+                raise DemoError(f"the reader ended after {self._result.groups} groups: {tail.last_lines()}")
         self._write_last()
         return self._result
 
@@ -127,6 +131,12 @@ class Demo:
         stages.tell(bootstrap_servers=bootstrap, topic_prefix=PREFIX)
         stages.run("topics", "create")
         return bootstrap
+
+    def _introduce(self, stages: Stages, took_s: float) -> None:
+        self._say(f"Started in {took_s:.1f} s. Each group:")
+        pids = stages.pids()
+        victims = ", ".join(f"{verb} {pids[verb]}" for verb in _REVIVED)
+        self._say(f"  (kill -9 any of {victims}: it is started again)")
 
     @staticmethod
     def _next(groups: GroupStream) -> Group:

@@ -66,6 +66,23 @@ def test_ctrl_c_ends_the_endless_demo_with_a_summary_and_no_process_left(tmp_pat
     assert not (run / "broker.txt").exists()  # the broker takes it away when it has stopped
 
 
+@pytest.mark.parametrize("victim", ["grouper", "broker"])
+def test_what_is_killed_is_started_again_and_no_group_is_lost_or_doubled(tmp_path, victim):
+    with start_demo(tmp_path, "--groups=60") as demo:
+        output = ""
+        while "kill -9 any of" not in output:
+            line = demo.stdout.readline()
+            assert line, output
+            output += line
+        pid = int(re.search(rf"{victim} (\d+)", output).group(1))
+        os.kill(pid, signal.SIGKILL)
+        rest, _ = demo.communicate(timeout=timeout_s(180))
+    assert demo.returncode == 0, output + rest
+    assert f"{victim} (process {pid}) was ended by SIGKILL; started again" in rest
+    assert rest.count("3/3") == 60
+    assert "60 groups, 60 complete" in rest
+
+
 @pytest.fixture
 def judged(kafka, topic_prefix, tmp_path):
     """Two groups in Kafka, a truth file to spoil, and the judge's verdict."""
