@@ -10,12 +10,12 @@
         ├── GapError               retention deleted records before they were read
         └── FencedError            another process with the same static member id took over
 
-The first three are also runtime.errors.KafkaUnavailableError, and TopicMissingError is also
-runtime.errors.MissingTopicError. A broker that goes away while a stream is read raises nothing: the
-stream waits until it is back.
+The first two are also KafkaUnavailableError, AccessError is also AccessDeniedError, TopicMissingError is
+also MissingTopicError, all of runtime.errors. A broker that goes away while a stream is read raises
+nothing: the stream waits until it is back.
 """
 
-from runtime.errors import KafkaUnavailableError, MissingTopicError
+from runtime.errors import AccessDeniedError, KafkaUnavailableError, MissingTopicError
 from schemas.errors import TraplineError
 
 
@@ -31,7 +31,7 @@ class AuthenticationError(StreamError, KafkaUnavailableError):
     """The broker refused our credentials, or its certificate did not convince us."""
 
 
-class AccessError(StreamError, KafkaUnavailableError):
+class AccessError(StreamError, AccessDeniedError):
     """The broker knows us and does not let us read this topic or use this consumer group."""
 
 

@@ -26,12 +26,17 @@ def stream_error(error: KafkaError, topic: str) -> StreamError | None:
     if error.code() in _REFUSED:
         return AuthenticationError(text)
     if error.code() in _NO_ACCESS:
-        return AccessError(text)
-    if error.code() in _FENCED:
+        return AccessError(explain(error))  # names what there is no right to
+    if error.code() in _FENCED or (_is_fatal(error) and "group.instance.id" in error.str()):
         return FencedError(text)
-    if error.fatal():
+    if _is_fatal(error):
         return StreamError(text)
     return None
+
+
+def _is_fatal(error: KafkaError) -> bool:
+    """Whether the client is dead. As an event, a fatal error has a code of its own, its cause in words."""
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's name
 
 
 def is_gap(error: KafkaError) -> bool:

@@ -1,5 +1,6 @@
 """Topics of a test's own, groups in them, and streams that end with the test."""
 
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -44,3 +45,12 @@ def open_stream() -> Iterator[OpenStream]:
     yield opened
     for stream in streams:
         stream.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
