@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from schemas.cards import CARD_SIZE, END_CARD, KEYWORD_SIZE, PIXEL_SIZE, Cards
 from schemas.errors import HeaderError, PixelsError
 from schemas.fits_checksum import block_sum, encode_checksum, ones_complement_sum, pixels_sum
+from schemas.timestamp import format_timestamp, parse_date_obs
 from schemas.window import Window
 
 FITS_BLOCK: Final = 2880
@@ -27,6 +28,9 @@ _REPLACED: Final = re.compile(
 _QUOTED_FREQUENCY: Final = re.compile(
     rb"(RESTFRQ |RESTFREQ)= ( *)'( *[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)? *)'( *(?:/.*)?)"
 )
+# DATE-OBS as the FITS standard has it (section 9.1.1); 'Z' and offsets are ISO 8601, and not FITS.
+_DATE_OBS: Final = b"DATE-OBS"
+_LEGAL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?)?", re.ASCII)
 _CONTINUE: Final = b"CONTINUE"
 _ZERO_CHECKSUM: Final = b"0" * 16
 _CHECKSUM_CARD: Final = b"CHECKSUM= '%b'   / of the whole file"
@@ -42,7 +46,8 @@ def encode_image(window: Window) -> bytes:
     SIMPLE, BITPIX, NAXIS, NAXISn (and EXTEND, if it was there) come first and are true; XTENSION, PCOUNT,
     GCOUNT, GROUPS, BLOCKED, BSCALE, BZERO, BLANK, old checksums and the keywords of tables and of
     compressed images are left out. RESTFRQ or RESTFREQ given as a string becomes the number in it; its
-    quotes turn into spaces, all else in the card stays in its place. DATASUM and CHECKSUM come last.
+    quotes turn into spaces, all else in the card stays in its place. A DATE-OBS with 'Z', an offset or in
+    another form than FITS's becomes the same time in FITS's form. DATASUM and CHECKSUM come last.
     """
     pixels = window.pixels
     size = pixels.size * PIXEL_SIZE
@@ -108,11 +113,22 @@ def _kept_cards(cards: Cards) -> list[bytes]:
         # A long string goes on in CONTINUE cards; without its beginning they would mean nothing.
         dropped = (dropped and keyword == _CONTINUE) or _REPLACED.fullmatch(keyword) is not None
         if not dropped:
-            quoted = _QUOTED_FREQUENCY.fullmatch(card)
-            kept.append(
-                b"%b= %b %b %b" % (*quoted.groups()[:2], quoted[3].upper(), quoted[4]) if quoted else card
-            )
+            kept.append(_legal(keyword, card, cards))
     return kept
+
+
+def _legal(keyword: bytes, card: bytes, cards: Cards) -> bytes:
+    """The card, or the same said as the FITS standard wants it, where no FITS tool would take it as it is."""
+    quoted = _QUOTED_FREQUENCY.fullmatch(card)
+    if quoted is not None:
+        return b"%b= %b %b %b" % (*quoted.groups()[:2], quoted[3].upper(), quoted[4])
+    if keyword == _DATE_OBS:
+        text = (cards.get_str("DATE-OBS") or "").strip()
+        if _LEGAL_DATE.fullmatch(text) is None:
+            # Without TIMESYS: the time stays in its own system, whose name the header keeps.
+            legal = format_timestamp(parse_date_obs(text)).removesuffix("Z").encode("ascii")
+            return (b"DATE-OBS= '%b'" % legal).ljust(CARD_SIZE)
+    return card
 
 
 def decode_image(value: bytes) -> tuple[bytes, NDArray[np.float32]]:

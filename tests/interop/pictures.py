@@ -155,15 +155,18 @@ SYNTHETIC = {
     "atomic-time": _picture(
         make_pixels((6, 8)), card("TIMESYS", "TAI"), date_obs="2026-11-23T10:00:37", found={"TIMESYS": "TAI"}
     ),
+    # ISO 8601, which the image protocol allows, but no dates of the FITS standard (4.0, section 9.1.1)
+    "date-with-z": _picture(
+        make_pixels((6, 8)), date_obs="2026-11-23T10:00:00Z", found={"DATE-OBS": "2026-11-23T10:00:00.000000"}
+    ),
+    "date-with-offset": _picture(
+        make_pixels((6, 8)),
+        date_obs="2026-11-23T12:00:00+02:00",
+        found={"DATE-OBS": "2026-11-23T10:00:00.000000"},
+    ),
     "point": _picture(_point()),
     "point-transposed": _picture(_point(), order=PixelOrder.TRANSPOSED),
 }
-
-ILLEGAL_DATES = {
-    "date-with-z": _picture(make_pixels((6, 8)), date_obs="2026-11-23T10:00:00Z"),
-    "date-with-offset": _picture(make_pixels((6, 8)), date_obs="2026-11-23T12:00:00+02:00"),
-}
-"""ISO 8601, which the image protocol allows, but no dates of the FITS standard (4.0, section 9.1.1)."""
 
 
 def emulated() -> dict[str, Picture]:

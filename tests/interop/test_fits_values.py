@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from schemas.timestamp import format_timestamp
 from tests.interop.foreign_tools import must_run, run_tool, said
-from tests.interop.pictures import ILLEGAL_DATES, NAMES
-from tests.support.raw_topic import START_US
+from tests.interop.pictures import NAMES
 
 pytestmark = pytest.mark.interop
 
@@ -74,21 +72,6 @@ def test_a_flipped_bit_is_found_by_fitsverify(published, tmp_path):
     (tmp_path / "damaged.fits").write_bytes(damaged)
     report = run_tool("fitsverify", tmp_path / "damaged.fits")
     assert report.returncode > 0, said(report)
-
-
-def test_a_telescopes_illegal_date_is_kept_and_is_the_only_error(publish):
-    """docs/decisions/0004-fits-cards.md: DATE-OBS stays as it was sent; the key has the time in one form."""
-    published = publish(ILLEGAL_DATES)
-    assert published.files.keys() == ILLEGAL_DATES.keys()
-    for source, file in published.files.items():
-        assert published.records[source].key == format_timestamp(START_US)
-        assert np.array_equal(words_of(file), ILLEGAL_DATES[source].pixels.view("<u4"))
-        report = run_tool("fitsverify", file)
-        assert report.returncode == 1, said(report)
-        (complaint,) = re.findall(
-            rb"^\*\*\* (?:Error|Warning):.*", report.stdout + report.stderr, re.MULTILINE
-        )
-        assert b"DATE-OBS" in complaint, said(report)
 
 
 def test_fitscopy_copies_it(file, picture, tmp_path):

@@ -94,9 +94,18 @@ def test_odd_but_legal_cards_are_kept_to_the_letter_and_in_order():
         assert hdus[0].header["LOFAR OBS ID"] == "L12345"
 
 
-@pytest.mark.parametrize("date_obs", ["2026-11-23T10:00:00.5", "2026-11-23T10:00:00Z", "2026-11-23"])
-def test_date_obs_stays_as_the_telescope_wrote_it(date_obs):
+@pytest.mark.parametrize("date_obs", ["2026-11-23T10:00:00.5", "2026-11-23T10:00:00.123456789", "2026-11-23"])
+def test_a_legal_date_obs_stays_as_the_telescope_wrote_it(date_obs):
     assert card("DATE-OBS", date_obs) in text_of(encode(date_obs=date_obs))
+
+
+@pytest.mark.parametrize(
+    "date_obs", ["2026-11-23T10:00:00Z", "2026-11-23T12:00:00+02:00", "2026-11-23 10:00:00"]
+)
+def test_an_illegal_date_obs_becomes_the_same_time_as_the_standard_has_it(date_obs):
+    cards = text_of(encode(date_obs=date_obs))
+    assert card("DATE-OBS", "2026-11-23T10:00:00.000000") in cards
+    assert sum(each.startswith(b"DATE-OBS") for each in cards) == 1
 
 
 def test_structural_cards_are_made_true():
