@@ -22,6 +22,7 @@ from connector.refusals import refusal_of
 from connector.settings import ConnectorSettings
 from runtime.health import Heartbeat
 from runtime.kafka import LogProducer, explain, kafka_error, raw_producer
+from runtime.kafka_rights import named
 from runtime.logs import get_logger
 from schemas.errors import RejectReason
 from schemas.record_headers import RawHeaders, RejectHeaders
@@ -58,9 +59,7 @@ class Publisher:
         self._names = settings.topics
         self._outlets: list[Outlet] = []
         self._producer = self._make_producer()
-        self._producing = (
-            threading.Lock()
-        )  # held while a record is given to the producer, or that is replaced
+        self._producing = threading.Lock()  # held while the producer takes a record, or is replaced
         self._room = threading.Condition()
         self._refused: deque[tuple[KafkaError, Record, Outlet]] = deque()
         self._again: deque[tuple[Record, Outlet]] = deque()  # goes before anything new
@@ -70,11 +69,6 @@ class Publisher:
         self._give_up_s: float | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
-
-    @property
-    def all_brokers_down(self) -> bool:
-        """Whether no broker is connected, as far as the producer knows."""
-        return self._producer.state.all_brokers_down
 
     def outlet(self, source: Source, counts: SourceCounts) -> Outlet:
         """The way in for one source."""
@@ -184,7 +178,7 @@ class Publisher:
         """Decide what becomes of a record that Kafka did not take."""
         refusal = refusal_of(error)
         outlet.counts.delivery_failures[refusal].add()
-        cause = explain(error)
+        cause = explain(named(error, f"WRITE on topic {record.topic}"))
         if refusal is Refusal.BROKEN:
             self._break(cause)
             self._again.append((record, outlet))
@@ -208,7 +202,7 @@ class Publisher:
         """Replace a producer that is of no more use, and take over what it could not deliver, in order.
 
         What had been on its way may be in Kafka all the same; the grouper knows such repeats by their
-        digest.
+        digest. Each source's order is kept: nothing new is taken until what comes again has been.
         """
         if self._backoff.failures >= _RENEWALS:
             self.failure = DeliveryError(

@@ -24,7 +24,8 @@ def wait_for_kafka(settings: ConnectorSettings, shutdown: Shutdown, heartbeat: H
     """Wait until Kafka answers, and check the topics; False where a stop was asked for before.
 
     Raises:
-        KafkaUnavailableError: Kafka refuses us: the login, the certificate, a right.
+        KafkaUnavailableError: Kafka refuses the login, or one side the other's certificate.
+        AccessDeniedError: this user may not write to raw or rejects.
         MissingTopicError: raw or rejects does not exist.
         TopicCheckError: they would refuse or spoil what we send; names each setting.
     """
@@ -36,7 +37,7 @@ def wait_for_kafka(settings: ConnectorSettings, shutdown: Shutdown, heartbeat: H
             require_kafka(admin, _ATTEMPT_S)
             check_topics(admin, settings)
         except KafkaUnavailableError as error:
-            if admin.state.refusal is not None or _is_about_rights(error):
+            if admin.state.refusal is not None:
                 raise
             if not told:
                 told = True
@@ -56,6 +57,7 @@ def check_topics(admin: KafkaAdmin, settings: ConnectorSettings) -> None:
 
     Raises:
         KafkaUnavailableError: Kafka did not answer, or refused.
+        AccessDeniedError: this user has no right on one of them.
         MissingTopicError: one does not exist.
         TopicCheckError: a setting is wrong; names each.
     """
@@ -65,7 +67,7 @@ def check_topics(admin: KafkaAdmin, settings: ConnectorSettings) -> None:
     try:
         states = describe_topics(admin, (raw, rejects))
     except KafkaUnavailableError as error:
-        if not _is_about_rights(error):
+        if not _may_not_look(error):
             raise
         # To write needs no right to read settings; what is wrong with them, the first records will tell.
         log.info("the topics' settings are not checked: this user may not read them", cause=str(error))
@@ -82,9 +84,8 @@ def _stops_us(finding: Finding) -> bool:
     return finding.severity is Severity.ERROR and not finding.setting.startswith("retention.")
 
 
-def _is_about_rights(error: KafkaUnavailableError) -> bool:
+def _may_not_look(error: KafkaUnavailableError) -> bool:
     cause = error.__cause__
-    return isinstance(cause, KafkaException) and kafka_error(cause).code() in (
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    return isinstance(cause, KafkaException) and (
+        kafka_error(cause).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     )
