@@ -59,8 +59,11 @@ class Auditor:
         counts = {topic: require_topic(self._admin, name) for topic, name in self._names.items()}
         self._counts = counts
         self._stack = ExitStack()
-        # Reads the offsets of the groupers' consumer group without being one of its members.
-        self._offsets = log_consumer(settings, group_id=settings.consumer_group)
+        # Reads the offsets of the groupers' consumer group without being one of its members. Uncommitted:
+        # it gets what was committed last, where read_committed would wait for a dead grouper's transaction.
+        self._offsets = log_consumer(
+            settings, group_id=settings.consumer_group, isolation_level="read_uncommitted"
+        )
         self._stack.callback(self._offsets.close)
         self._readers: dict[str, TopicReader] = {}
         for topic in _TOPICS:
@@ -128,7 +131,7 @@ class Auditor:
                 return
         self._look_at_begins()
         self.books.end_round()
-        metrics.WAITING.set(sum(ledger.waiting for ledger in self.books.ledgers))
+        metrics.WAITING.set(sum(len(ledger.windows) for ledger in self.books.ledgers))
 
     def _committed(self) -> dict[int, Committed]:
         asked = [TopicPartition(self._names["raw"], number) for number in range(self._counts["raw"])]
@@ -139,7 +142,7 @@ class Auditor:
                 try:
                     read_to = OffsetMetadata.decode(at.metadata).read_to
                 except OffsetMetadataError as error:
-                    self.books.ledgers[at.partition].find(
+                    self.books.ledgers[at.partition].recorder.find(
                         FindingKind.OFFSETS, str(error), offsets=(("raw", at.offset),)
                     )
             found[at.partition] = Committed(at.offset if at.offset >= 0 else None, read_to)
@@ -155,7 +158,7 @@ class Auditor:
                 if topic == "raw":
                     bounds.raw_begin = max(bounds.raw_begin, begin)
                     if not self._started:
-                        ledger.raw_next = begin
+                        ledger.windows.next_offset = begin
                 elif topic == "groups":
                     bounds.groups_begin = max(bounds.groups_begin, begin)
                 elif topic == "catalogue":
@@ -222,7 +225,7 @@ class Auditor:
             or named.group_id != entry.group_id
             or message.timestamp()[1] != entry.timestamp_us // 1000
         ):
-            ledger.find(
+            ledger.recorder.find(
                 FindingKind.KEY,
                 "the entry's key, headers, record time and value do not name one group and time",
                 timestamp_us=entry.timestamp_us,

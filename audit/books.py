@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from audit.facts import ImageFact
 from audit.findings import Finding, FindingKind
@@ -75,13 +76,13 @@ class Books:
             bounds.committed = offset if at.offset is not None else ledger.progress.committed
             bounds.read_to = max(at.read_to or 0, offset, ledger.progress.read_to)
             if at.read_to is not None and offset > at.read_to:
-                ledger.find(
+                ledger.recorder.find(
                     FindingKind.OFFSETS,
                     f"the committed offset {offset} is past its own read_to {at.read_to}",
                     offsets=(("raw", offset),),
                 )
             if max(at.read_to or 0, offset) > bounds.raw_end:
-                ledger.find(
+                ledger.recorder.find(
                     FindingKind.OFFSETS,
                     f"the grouper says it has read to {at.read_to or offset}; raw ends at {bounds.raw_end}",
                     offsets=(("raw", bounds.raw_end),),
@@ -90,12 +91,14 @@ class Books:
     def end_round(self) -> None:
         """Judge what has been waiting since an earlier round, and what the committed offset has passed."""
         for ledger in self.ledgers:
-            ledger.judge_groups(self._settle_elsewhere)
+            ledger.judge_groups(partial(self._settle_elsewhere, ledger.partition))
         for ledger in self.ledgers:
             ledger.judge_windows()
-            ledger.round += 1
 
-    def _settle_elsewhere(self, image: ImageFact, partition: int) -> bool:
+    def _settle_elsewhere(self, partition: int, image: ImageFact) -> bool:
+        headers = image.headers
         return any(
-            ledger.settle_from_elsewhere(image) for ledger in self.ledgers if ledger.partition != partition
+            ledger.windows.settle_same(headers.timestamp_us, headers.source, image.digest)
+            for ledger in self.ledgers
+            if ledger.partition != partition
         )

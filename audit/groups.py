@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from audit.facts import ImageFact, Problem
 from audit.findings import FindingKind
+from audit.history import PastGroup
 from schemas.timestamp import format_timestamp
 
 
@@ -162,4 +163,19 @@ def _missing_list(group: SeenGroup) -> str | None:
         return f"complete is {first.complete}, missing {','.join(first.missing) or 'none'}"
     if first.expected != first.size + len(first.missing):
         return f"{first.expected} expected, but {first.size} there and {len(first.missing)} missing"
+    return None
+
+
+def compare_revisions(group: SeenGroup, past: PastGroup | None) -> str | None:
+    """What is wrong with a later revision: it has all members of the one before, and more."""
+    if past is None:
+        return f"revision {group.revision}, and no earlier one was published"
+    if group.revision != past.revision + 1:
+        return f"revision {group.revision} after revision {past.revision}"
+    digests = {image.headers.source: image.digest for image in group.images}
+    lost = [name for name, member in past.members.items() if digests.get(name) != member.digest]
+    if lost:
+        return f"it lacks, or has other bytes of, what the revision before had: {','.join(lost)}"
+    if len(digests) == len(past.members):
+        return "it holds nothing that the revision before did not"
     return None

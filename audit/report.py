@@ -47,7 +47,9 @@ def summary(books: Books) -> dict[str, Any]:
 
 def _in_progress(ledger: PartitionLedger) -> int:
     """Raw records of open groups, and those the grouper has not come to."""
-    return ledger.waiting + max(0, ledger.bounds.raw_end - max(ledger.raw_next, ledger.bounds.raw_begin))
+    return len(ledger.windows) + max(
+        0, ledger.bounds.raw_end - max(ledger.windows.next_offset, ledger.bounds.raw_begin)
+    )
 
 
 def _partition(ledger: PartitionLedger) -> dict[str, int]:
@@ -58,7 +60,7 @@ def _partition(ledger: PartitionLedger) -> dict[str, int]:
         "raw_end": bounds.raw_end,
         "committed": bounds.committed,
         "read_to": bounds.read_to,
-        "open_windows": ledger.waiting,
+        "open_windows": len(ledger.windows),
     }
 
 

@@ -1,0 +1,199 @@
+"""The auditor over a real grouper: a messy stream gives no finding, and the command says so."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.errors import RejectReason
+from tests.support.audited import audited
+from tests.support.grouping import GrouperProcess, grouping
+from tests.support.groups_reader import read_all
+from tests.support.raw_topic import at
+from tests.support.waiting import timeout_s, wait_until
+
+
+def settled(raw, **more):
+    """An audit after which nothing is in progress."""
+
+    def done():
+        audit = audited(raw, **more)
+        return audit if audit.findings or not audit.summary["in_progress"] else None
+
+    return wait_until(done, timeout=60, message="everything handled")
+
+
+def mess(raw, first):
+    """Ten seconds of repeats, conflicts, late windows, strangers, and a source that falls silent."""
+    for second in range(first, first + 10):
+        everyone = raw.sources if second % 10 < 4 else raw.sources[:2]
+        raw.send(at(second), *everyone)
+        raw.send(at(second), everyone[0])
+        if second % 3 == 0:
+            raw.send(at(second), "sb1", seed=9, remember=False)
+        if second % 4 == 1:
+            raw.send(at(second), "stranger", remember=False)
+        if second % 10 == 6:
+            raw.send(at(second - 1), "sb2", remember=False)
+    raw.put(b"no time", b"no frame", [("ce_type", b"other")])
+    raw.flush()
+
+
+def test_a_messy_stream_over_restarts_gives_no_finding(raw):
+    knobs = {
+        "grace_s": 1,
+        "transaction_max_groups": 3,
+        "transaction_timeout_s": 10,
+        "group_instance_id": "grouper-0",
+    }
+    for life, step in enumerate(("after_entries", "after_send_offsets", "committing")):
+        mess(raw, 10 * life)
+        with GrouperProcess(raw, step, 2, "kill", **knobs) as grouper:
+            grouper.wait_for_fault()
+    # The last life's transaction may be open: what it hides is waited for, and nothing is wrong.
+    assert audited(raw).findings == ()
+    with grouping(raw, **knobs):
+        audit = settled(raw)
+    assert audit.findings == ()
+    found = audit.summary
+    assert found["windows"] == len(read_all(raw.bootstrap_servers, raw.names.raw))
+    assert found["members"] + found["duplicates"] + found["rejected"] == found["windows"]
+    assert found["duplicates"] == 30
+    assert {"late", "conflict", "unknown_source", "record_headers"} <= set(found["rejects"])
+    assert found["groups"] == 30
+    assert found["sources"]["sb2"]["missing_images"] >= 10
+    assert found["sources"]["sb0"]["gaps"] == 0
+
+
+def test_open_groups_and_unread_windows_are_in_progress(raw):
+    with grouping(raw, grace_s=60):
+        raw.send(at(0))
+        raw.send(at(1), "sb0")
+        wait_until(lambda: audited(raw).summary["partitions"][0]["read_to"] == 4, timeout=30)
+    raw.send(at(2))
+    audit = audited(raw)
+    assert audit.findings == ()
+    assert audit.summary["in_progress"] == 4
+    assert audit.summary["partitions"][0]["open_windows"] == 1
+
+
+def test_what_retention_took_is_said_and_no_finding(kafka, raw):
+    with grouping(raw):
+        for second in range(4):
+            raw.send(at(second))
+        settled(raw)
+    groups = read_all(raw.bootstrap_servers, raw.names.groups)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    cut = [TopicPartition(raw.names.raw, 0, 4), TopicPartition(raw.names.groups, 0, groups[1].offset)]
+    for future in admin.delete_records(cut).values():
+        future.result(30)
+    audit = audited(raw)
+    assert audit.findings == ()
+    assert audit.summary["windows"] == 8
+    assert audit.summary["groups"] == 3
+    assert audit.summary["gone_by_retention"] == {"members_not_compared": 1, "other": 2}
+
+
+def test_groups_closed_by_a_clock_are_listed(raw):
+    with grouping(raw, grace_s=0.5):
+        raw.send(at(0), "sb0")
+        audit = settled(raw)
+    assert audit.findings == ()
+    assert audit.summary["closed_by_clock_or_memory"] == [
+        {"partition": 0, "timestamp": "2026-11-23T10:00:00.000000Z", "closed_by": "quiet"}
+    ]
+
+
+def verify(raw, *args):
+    return [
+        sys.executable,
+        "-m",
+        "trapline",
+        "verify",
+        "--bootstrap-servers",
+        raw.bootstrap_servers,
+        "--topic-prefix",
+        raw.prefix,
+        *args,
+    ]
+
+
+def test_the_command_ends_with_0_1_and_2(raw, hand):
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    clean = subprocess.run(verify(raw), capture_output=True, text=True, timeout=60, check=False)
+    assert clean.returncode == 0, clean.stderr
+    assert clean.stdout.splitlines()[-1] == "findings: none"
+    hand.reject(7, RejectReason.LATE)
+    wrong = subprocess.run(verify(raw, "--json"), capture_output=True, text=True, timeout=60, check=False)
+    assert wrong.returncode == 1, wrong.stderr
+    finding, summary = map(json.loads, wrong.stdout.splitlines())
+    assert finding["finding"] == "reject_without_raw"
+    assert summary["findings"] == {"reject_without_raw": 1}
+    assert summary["finished"]
+    usage = subprocess.run(verify(raw, "--no-such"), capture_output=True, text=True, timeout=60, check=False)
+    assert usage.returncode == 2
+
+
+@contextlib.contextmanager
+def following(raw, *args):
+    """`trapline verify --follow`, its lines as they come."""
+    process = subprocess.Popen(
+        verify(raw, "--follow", "--json", "--audit-interval-s", "0.1", *args),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TRAPLINE_LOG_LEVEL": "error"},
+    )
+    lines: list[dict] = []
+
+    def read():
+        with process.stdout as out:
+            for line in out:
+                lines.append(json.loads(line))  # noqa: PERF401  each as it comes
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield process, lines
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join()
+
+
+def test_follow_beside_a_live_grouper_finds_nothing_until_something_is_wrong(raw):
+    with following(raw) as (process, lines), grouping(raw, transaction_max_groups=2):
+        for second in range(60):
+            raw.send(at(second))
+            raw.send(at(second), "sb1")
+        settled(raw)
+        assert lines == []
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout_s(30)) == 0
+        wait_until(lambda: lines, timeout=10)
+    (summary,) = lines
+    assert summary["findings"] == {}
+    assert summary["windows"] > 0
+
+
+def test_follow_prints_a_finding_as_it_appears(raw, hand):
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    with following(raw) as (process, lines):
+        raw.send(at(1))
+        hand.commit(6)
+        wait_until(lambda: len(lines) == 3, timeout=30, message=lambda: str(lines))
+        assert {line["finding"] for line in lines} == {"committed_too_far"}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout_s(30)) == 1
+        wait_until(lambda: len(lines) == 4, timeout=10)
+    assert lines[-1]["findings"] == {"committed_too_far": 3}
