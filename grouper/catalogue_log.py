@@ -17,6 +17,7 @@ from schemas.catalogue import CatalogueEntry
 # A transaction left open by a dead grouper is aborted by the broker after transaction.timeout.ms (30 s);
 # init_transactions has done so at once for this partition's own. Twice that is a hanging transaction.
 READ_DEADLINE_S = 75.0
+_QUERY_TIMEOUT_S = 10.0
 _BATCH = 5_000
 _CACHED_ENTRIES = 1_024
 _READ_AHEAD = 256
@@ -50,7 +51,7 @@ class CatalogueLog:
     def bounds(self) -> tuple[int, int]:
         """The first offset that retention has left, and the true end."""
         low, _stable = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, self._partition), timeout=READ_DEADLINE_S, cached=False
+            TopicPartition(self._topic, self._partition), timeout=_QUERY_TIMEOUT_S, cached=False
         )
         return low, self._true_end(self._topic, self._partition)
 
@@ -58,7 +59,8 @@ class CatalogueLog:
         """The committed records from `start` to `end`.
 
         Raises:
-            GrouperError: the end was not reached in time; it names the transaction's place.
+            GrouperError: an open transaction keeps from the end; it names the place.
+            KafkaException: Kafka could not be asked, or did not answer in time.
         """
         if start >= end:
             return
@@ -70,8 +72,11 @@ class CatalogueLog:
                 for message in self._consumer.consume(_BATCH, 0.2):
                     error = message.error()
                     if error is None:
-                        if (message.offset() or 0) < end:
-                            yield message
+                        if (message.offset() or 0) >= end:
+                            return
+                        yield message
+                        # A long catalogue may take its time; what counts is that it goes on.
+                        deadline_s = time.monotonic() + READ_DEADLINE_S
                     elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                         raise KafkaException(error)
                     elif (message.offset() or 0) >= end:
@@ -81,9 +86,13 @@ class CatalogueLog:
         finally:
             self._consumer.unassign()
 
-    def _stopped_short(self, end: int) -> GrouperError:
+    def _stopped_short(self, end: int) -> GrouperError | KafkaException:
         partition = TopicPartition(self._topic, self._partition)
-        _low, stable = self._consumer.get_watermark_offsets(partition, timeout=READ_DEADLINE_S, cached=False)
+        _low, stable = self._consumer.get_watermark_offsets(partition, timeout=_QUERY_TIMEOUT_S, cached=False)
+        if stable >= end:
+            return KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"{self._topic} [{self._partition}] was not read in time")  # noqa: SLF001
+            )
         return GrouperError(
             f"the catalogue {self._topic} [{self._partition}] can be read only to offset {stable} of {end}: "
             "a transaction that begins there is still open. Find it with Kafka's "

@@ -18,11 +18,6 @@ class TransactionAbortedError(GrouperError):
         super().__init__(f"transaction of partition {partition} aborted: {cause.str()}")
         self.cause = cause
 
-    @property
-    def permanent(self) -> bool:
-        """Whether the same transaction would be aborted for ever."""
-        return self.cause.code() in PERMANENT
-
 
 class SessionLostError(GrouperError):
     """The producer can't go on (fenced, or its state is unknown). Its partition's state must be read anew."""
@@ -30,10 +25,11 @@ class SessionLostError(GrouperError):
     def __init__(self, partition: int, cause: KafkaError | str) -> None:
         reason = cause if isinstance(cause, str) else cause.str()
         super().__init__(f"the transactional producer of partition {partition} is lost: {reason}")
+        self.partition = partition
         self.cause = cause
 
 
-# Abortable errors that come back with every retry: a setting or a right is wrong.
+# Errors that come back with every retry: a setting or a right is wrong.
 PERMANENT = frozenset(
     {
         KafkaError.OFFSET_METADATA_TOO_LARGE,
@@ -44,6 +40,9 @@ PERMANENT = frozenset(
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+        KafkaError.POLICY_VIOLATION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION,

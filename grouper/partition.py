@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from operator import methodcaller
 from typing import cast
 
 from confluent_kafka import Message
@@ -14,7 +15,7 @@ from grouper.publication import Publication, Reject
 from grouper.raw_record import RawHead, decode_record, read_head
 from grouper.recovery import Recovered
 from runtime.logs import get_logger
-from schemas.errors import RejectReason, SchemaError
+from schemas.errors import RecordHeaderError, RejectReason, SchemaError
 from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RejectHeaders
 
@@ -40,11 +41,32 @@ _REASONS = {
 }
 
 
+_MAX_REJECT_KEY = 1024  # bytes; ours have 27
+# Called through C, which looks whether an exception was set. Message.headers() of confluent-kafka sets one
+# for a name that is no UTF-8 and returns a list all the same, with a hole in it that must not be touched.
+_call_headers = methodcaller("headers")
+
+
+def _headers(message: Message) -> KafkaHeaders | None:
+    """The headers of a raw record.
+
+    Raises:
+        RecordHeaderError: the name of one is no UTF-8.
+    """
+    try:
+        return cast("KafkaHeaders | None", _call_headers(message))
+    except (SystemError, UnicodeDecodeError) as error:
+        raise RecordHeaderError("the record has a header whose name is no UTF-8") from error
+
+
 class Partition:
     """The grouping state of one owned raw partition, from assignment to revocation."""
 
-    def __init__(self, partition: int, prefix: str, rules: Rules, recovered: Recovered) -> None:
+    def __init__(
+        self, partition: int, prefix: str, rules: Rules, recovered: Recovered, max_frame_bytes: int
+    ) -> None:
         self.partition = partition
+        self._max_frame_bytes = max_frame_bytes
         self.entries: EntryIndex = recovered.entries
         self._prefix = prefix
         self._closed = recovered.closed
@@ -59,6 +81,8 @@ class Partition:
         self._near_misses = NearMisses()
         self._committed = (recovered.position, recovered.read_to)
         self._committed_s = time.monotonic()
+        if recovered.lost_offsets:
+            self._reject_gap(recovered)
 
     @property
     def read_to(self) -> int:
@@ -87,8 +111,7 @@ class Partition:
         head: RawHead | None = None
         verdict: Verdict | None = None
         try:
-            headers = cast("KafkaHeaders | None", message.headers())
-            head = read_head(offset, log_time_ms, message.key(), headers)
+            head = read_head(offset, log_time_ms, message.key(), _headers(message))
             verdict = self._assembler.judge(head)
             if verdict is Verdict.MEMBER:
                 self._assembler.join(decode_record(head, message.value()), now_s)
@@ -108,7 +131,7 @@ class Partition:
         self, message: Message, offset: int, head: RawHead | None, reason: RejectReason, detail: str
     ) -> None:
         metrics.REJECTS.labels(reason.value).inc()
-        value = message.value() or b""
+        key, value = message.key(), message.value() or b""
         headers = RejectHeaders(
             prefix=self._prefix,
             stage="grouper",
@@ -118,12 +141,35 @@ class Partition:
             detail=detail,
             receive_time_us=head.headers.receive_time_us if head else time.time_ns() // 1000,
             total_bytes=len(value),
-            truncated=False,
+            truncated=len(value) > self._max_frame_bytes,
             digest=head.headers.digest if head else None,
             raw_partition=self.partition,
             raw_offset=offset,
         )
-        self._pending.append(Reject(message.key(), value, headers, offset, self._assembler.missed))
+        # A frame is kept whole. What is larger is none, and with our headers could be more than the topic
+        # takes: then no transaction would ever get past it.
+        if key is not None and len(key) > _MAX_REJECT_KEY:
+            key = None
+        kept = value[: self._max_frame_bytes]
+        self._pending.append(Reject(key, kept, headers, offset, self._assembler.missed))
+
+    def _reject_gap(self, recovered: Recovered) -> None:
+        metrics.REJECTS.labels(RejectReason.RAW_GAP.value).inc()
+        headers = RejectHeaders(
+            prefix=self._prefix,
+            stage="grouper",
+            source=None,
+            timestamp_us=None,
+            reason=RejectReason.RAW_GAP,
+            detail=f"retention removed raw records from offset {recovered.lost_from} to "
+            f"{recovered.position - 1}; up to {recovered.lost_offsets} of them are in no group",
+            receive_time_us=time.time_ns() // 1000,
+            total_bytes=0,
+            truncated=False,
+            raw_partition=self.partition,
+            raw_offset=recovered.lost_from,
+        )
+        self._pending.append(Reject(None, b"", headers, self._assembler.read_to, self._assembler.missed))
 
     def _take(self, closed: tuple[ClosedGroup, ...]) -> None:
         for group in closed:

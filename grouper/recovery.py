@@ -10,10 +10,11 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import takewhile
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from grouper.catalogue_log import CatalogueLog
 from grouper.entry_index import EntryIndex
+from grouper.errors import GrouperError
 from grouper.memory import ClosedGroups
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
@@ -23,7 +24,7 @@ from schemas.timestamp import parse_key
 
 log = get_logger(__name__)
 
-_QUERY_TIMEOUT_S = 30.0
+_QUERY_TIMEOUT_S = 10.0
 # One entry has at most one transaction marker behind it, so the last n groups lie in the last 2 n offsets
 # where no transaction was aborted; what aborted ones hide is covered by reading a little further.
 _OFFSETS_PER_GROUP = 2
@@ -40,7 +41,9 @@ class Recovered:
         missed: for each source that the latest closed groups lack, how many.
         closed: the memory of closed groups.
         entries: the catalogue entries that still matter to the committed offset.
-        lost_offsets: raw records that retention took before they were grouped.
+        lost_offsets: raw records that retention took and that no group has; at most, since repeats and
+            rejects handled before are among them.
+        lost_from: the first offset that retention took.
     """
 
     position: int
@@ -48,7 +51,8 @@ class Recovered:
     missed: dict[str, int]
     closed: ClosedGroups
     entries: EntryIndex
-    lost_offsets: int
+    lost_offsets: int = 0
+    lost_from: int = 0
 
 
 def recover(
@@ -64,10 +68,12 @@ def recover(
 
     Raises:
         KafkaException: Kafka could not be asked.
-        GrouperError: the catalogue could not be read to its end.
+        GrouperError: the catalogue could not be read to its end, or raw ends before what was read of it.
     """
     began_s = time.monotonic()
     (committed,) = consumer.committed([TopicPartition(raw_topic, partition)], timeout=_QUERY_TIMEOUT_S)
+    if committed.error is not None:
+        raise KafkaException(committed.error)
     low, end = catalogue.bounds()
     metadata = _metadata(committed)
     closed = ClosedGroups(remember, catalogue)
@@ -92,13 +98,20 @@ def recover(
     raw_low, raw_high = consumer.get_watermark_offsets(
         TopicPartition(raw_topic, partition), timeout=_QUERY_TIMEOUT_S, cached=False
     )
-    lost = 0
+    if max(position, read_to) > raw_high:
+        raise GrouperError(
+            f"{raw_topic} [{partition}] ends at offset {raw_high}, but the grouper has read it to "
+            f"{max(position, read_to)}, say its committed offset ({committed.offset}) and the catalogue. Was "
+            "raw made anew, or the offset set by hand? Set it back, or make all topics anew under another "
+            "TRAPLINE_TOPIC_PREFIX; grouping on would pass over records unread"
+        )
+    entries, named = _index(catalogue, max(low, catalogue_from), end)
+    lost_from, lost = position, 0
     if position < raw_low:
-        # Only what was never handled is lost: records below read_to were grouped before retention took them.
-        lost = max(0, raw_low - max(position, read_to))
+        # Below read_to all were handled, but a member of a group that was still open is in no group yet.
+        lost = raw_low - position - sum(position <= offset < raw_low for offset in named)
         position = raw_low
         read_to = max(read_to, raw_low)
-    entries = _index(catalogue, max(low, catalogue_from), end)
     log.info(
         "partition recovered",
         partition=partition,
@@ -109,7 +122,7 @@ def recover(
         lost_offsets=lost,
         took_s=round(time.monotonic() - began_s, 3),
     )
-    return Recovered(position, read_to, missed, closed, entries, lost)
+    return Recovered(position, read_to, missed, closed, entries, lost, lost_from)
 
 
 def _metadata(committed: TopicPartition) -> OffsetMetadata | None:
@@ -146,11 +159,14 @@ def _missed(latest: list[CatalogueEntry]) -> dict[str, int]:
     return missed
 
 
-def _index(catalogue: CatalogueLog, start: int, end: int) -> EntryIndex:
+def _index(catalogue: CatalogueLog, start: int, end: int) -> tuple[EntryIndex, set[int]]:
+    """The entries that still matter, and the raw offsets that they name."""
     entries = EntryIndex(start)
+    named: set[int] = set()
     for message in catalogue.messages(start, end):
         value, offset = message.value(), message.offset()
         if value is not None and offset is not None:
             members = CatalogueEntry.from_json(value).members
             entries.add(offset, max(member.raw_offset for member in members))
-    return entries
+            named.update(member.raw_offset for member in members)
+    return entries, named

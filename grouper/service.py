@@ -5,6 +5,7 @@ before the next fetch, so a revocation, which happens inside a fetch, finds no t
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from grouper import metrics
 from grouper.catalogue_log import CatalogueLog
-from grouper.errors import GrouperError, SessionLostError, TransactionAbortedError
+from grouper.errors import PERMANENT, GrouperError, SessionLostError, TransactionAbortedError
 from grouper.partition import Partition
 from grouper.publication import Publication
 from grouper.recovery import recover
@@ -25,6 +26,7 @@ from runtime.kafka import (
     LogConsumer,
     admin_client,
     explain,
+    kafka_error,
     log_consumer,
     require_topic,
     transactional_producer,
@@ -40,7 +42,7 @@ _POLL_S = 0.1
 _FETCH_BYTES = 32 * 1024**2  # taken in before what it closed is published
 _FETCH_RECORDS = 1_000
 _TRIES = 3  # of a transaction whose cause of abort would come back for ever
-_STOP_S = 20.0  # a stop waits this long for Kafka to take what is closed
+_STOP_S = 15.0  # a stop waits this long for Kafka, and a call under way; Kubernetes kills after 30 s
 _QUIET_QUERY_S = 0.5  # at most one end-offset query a partition in this time
 _REJOIN_PAUSE_S = 1.0
 
@@ -52,7 +54,7 @@ class _Owned:
     state: Partition
     session: Session
     catalogue: CatalogueLog
-    aborts: int = 0
+    held_back: bool = False
     quiet_asked_s: float = 0.0
 
 
@@ -85,7 +87,9 @@ class GrouperService:
         self._on_step = on_step
         self._owned: dict[int, _Owned] = {}
         self._joined = False
+        self._shutdown: Shutdown | None = None
         self._stop_by_s: float | None = None
+        self._failures: Counter[int | None] = Counter()  # by partition; None: of the consumer
         self._assignment = 0  # counts assignments and revocations
         metrics.touch(tuple(source.name for source in settings.sources))
 
@@ -102,20 +106,45 @@ class GrouperService:
             GrouperError, KafkaUnavailableError, MissingTopicError: the grouper can't go on without
                 somebody's action; the text says which.
         """
+        self._shutdown = shutdown
         self._wait_for_topics(shutdown)
         while not shutdown.requested:
             try:
                 self._group(shutdown)
-            except SessionLostError as error:
+            except (SessionLostError, KafkaException) as error:
                 if shutdown.requested:
                     log.warning("stopped with groups unpublished: the next grouper does it", cause=str(error))
                     break
-                # Somebody else may own the partition by now: only a new assignment can say. Joining
-                # anew reads the committed offsets again, so nothing is lost and nothing is out twice.
-                log.warning("joining the consumer group anew", cause=str(error))
-                metrics.REJOINS.inc()
+                self._rejoin(error)
                 shutdown.wait(_REJOIN_PAUSE_S)
         return self.summary
+
+    def _rejoin(self, error: SessionLostError | KafkaException) -> None:
+        """Say that the consumer group is joined anew, and why.
+
+        Somebody else may own the partition by now: only a new assignment can say. Joining anew reads the
+        committed offsets again, so nothing is lost and nothing is out twice. A Kafka that is away at any
+        moment, in the middle of a recovery too, ends here.
+
+        Raises:
+            GrouperError: the cause comes back each time.
+        """
+        cause = error.cause if isinstance(error, SessionLostError) else kafka_error(error)
+        partition = error.partition if isinstance(error, SessionLostError) else None
+        self._count_failure(partition, cause)
+        log.warning("joining the consumer group anew", cause=str(error))
+        metrics.REJOINS.inc()
+
+    def _count_failure(self, partition: int | None, cause: KafkaError | str) -> None:
+        """Count a failure that comes back with every retry; a committed transaction ends the count.
+
+        Raises:
+            GrouperError: this was the last of its tries.
+        """
+        if isinstance(cause, KafkaError) and cause.code() in PERMANENT:
+            self._failures[partition] += 1
+            if self._failures[partition] >= _TRIES:
+                raise GrouperError(explain(cause))
 
     def _wait_for_topics(self, shutdown: Shutdown) -> None:
         """Wait until Kafka answers, then see that the topics fit together.
@@ -163,16 +192,18 @@ class GrouperService:
             while not shutdown.requested:
                 self._heartbeat.beat()
                 self._turn(consumer, _POLL_S)
-            self._stop_by_s = time.monotonic() + _STOP_S
+            self._give_up()  # starts the count
             self._publish(consumer, commit_after_s=0.0)
         finally:
-            self._stop_by_s = self._stop_by_s or time.monotonic() + _STOP_S
             self._drop_all()
             self._joined = False
             consumer.close()
-            self._stop_by_s = None
 
     def _give_up(self) -> bool:
+        """Whether a stop has waited long enough for Kafka; asked by whoever waits for Kafka."""
+        self._heartbeat.beat()  # to wait for Kafka is not to be stuck
+        if self._stop_by_s is None and self._shutdown is not None and self._shutdown.requested:
+            self._stop_by_s = time.monotonic() + _STOP_S
         return self._stop_by_s is not None and time.monotonic() > self._stop_by_s
 
     def _turn(self, consumer: LogConsumer, poll_s: float) -> None:
@@ -187,10 +218,22 @@ class GrouperService:
                 self.summary.records += 1
         self._close_quiet(consumer)
         self._publish(consumer, commit_after_s=self._settings.commit_interval_s)
+        self._hold_back(consumer)
         now_s = time.monotonic()
         for owned in self._owned.values():
             owned.session.serve()
             owned.state.show(now_s)
+
+    def _hold_back(self, consumer: LogConsumer) -> None:
+        """Take nothing more in from a partition whose transaction was aborted, until one is committed.
+
+        The loop goes on polling, which alone can say that the partition is being taken away.
+        """
+        for number, owned in self._owned.items():
+            if owned.held_back != owned.state.has_pending:
+                owned.held_back = owned.state.has_pending
+                partition = [TopicPartition(self._names.raw, number)]
+                (consumer.pause if owned.held_back else consumer.resume)(partition)
 
     def _fetch(self, consumer: LogConsumer, poll_s: float) -> list[Message]:
         """Wait for one record, then take what has been fetched ahead, a bounded number of bytes.
@@ -214,18 +257,17 @@ class GrouperService:
 
     def _failed(self, message: Message, error: KafkaError) -> None:
         code = error.code()
-        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's own error codes
-            # Retention overtook the position. librdkafka says so once and then stays silent.
-            raise SessionLostError(message.partition() or 0, error)
-        if code in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED):  # noqa: SLF001
+        # librdkafka has one code for all fatal errors of a consumer; only the text says which.
+        if code == KafkaError._FATAL and "group.instance.id" in error.str():  # noqa: SLF001
             raise GrouperError(
                 f"another grouper has joined {self._settings.consumer_group} as "
                 f"{self._settings.group_instance_id!r}; give each its own TRAPLINE_GROUP_INSTANCE_ID"
             )
-        if error.retriable() and not error.fatal():
-            log.warning("Kafka reports a passing error", cause=error.str())
-            return
-        raise GrouperError(explain(error))
+        if code == KafkaError._FATAL or code in PERMANENT:  # noqa: SLF001
+            raise GrouperError(explain(error))
+        # Among them: retention overtook the position (_AUTO_OFFSET_RESET, said once, then silence), and a
+        # transaction that waited for Kafka longer than max.poll.interval.ms.
+        raise SessionLostError(message.partition() or 0, error)
 
     def _close_quiet(self, consumer: LogConsumer) -> None:
         for number, owned in self._owned.items():
@@ -262,12 +304,10 @@ class GrouperService:
         try:
             offsets = owned.session.publish(publication, owned.state.entries, consumer)
         except TransactionAbortedError as error:
-            owned.aborts += 1
             log.warning("transaction aborted", partition=publication.partition, cause=error.cause.str())
-            if error.permanent and owned.aborts >= _TRIES:
-                raise GrouperError(explain(error.cause)) from error
+            self._count_failure(publication.partition, error.cause)
             return False
-        owned.aborts = 0
+        self._failures.pop(publication.partition, None)
         owned.state.published(publication, offsets)
         self.summary.transactions += 1
         self.summary.groups += len(publication.groups)
@@ -290,6 +330,7 @@ class GrouperService:
                     silent_after=self._settings.silent_after,
                 )
             except BaseException:
+                session.close()
                 catalogue.close()
                 raise
             if recovered.lost_offsets:
@@ -301,12 +342,17 @@ class GrouperService:
                     going_on_at=recovered.position,
                 )
             state = Partition(
-                partition.partition, self._settings.topic_prefix, self._settings.rules, recovered
+                partition.partition,
+                self._settings.topic_prefix,
+                self._settings.rules,
+                recovered,
+                self._settings.max_frame_bytes,
             )
             self._owned[partition.partition] = _Owned(state, session, catalogue)
             partition.offset = recovered.position
             self._heartbeat.beat()
         consumer.assign(partitions)
+        self._failures.pop(None, None)
         self._joined = True
         metrics.PARTITIONS.set(len(self._owned))
         log.info("partitions assigned", partitions=sorted(self._owned))
@@ -345,6 +391,7 @@ class GrouperService:
 
     def _drop_all(self) -> None:
         for owned in self._owned.values():
+            owned.session.close()
             owned.catalogue.close()
             owned.state.hide()
         self._owned.clear()

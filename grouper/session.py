@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from grouper import metrics
+from grouper.bounded_call import CallLeftBehindError, call_bounded
 from grouper.entry_index import EntryIndex
 from grouper.errors import SessionLostError, TransactionAbortedError
 from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
@@ -28,7 +29,8 @@ from schemas.topics import TopicNames
 log = get_logger(__name__)
 T = TypeVar("T")
 
-CALL_TIMEOUT_S = 10.0  # one blocking call of librdkafka; a time-out is retriable, so this only paces the log
+CALL_TIMEOUT_S = 5.0  # one blocking call of librdkafka; a time-out is retriable, so it only paces
+_OVERDUE_S = 5.0  # past its own time-out a call counts as lost (librdkafka#5456)
 SLOW_END_TXN_S = 5.0  # an EndTxn slower than this may still be under way when the next transaction begins
 INIT_DEADLINE_S = 120.0  # init_transactions waits for a dead owner's transaction to be aborted (30 s at most)
 
@@ -107,6 +109,14 @@ class Session:
     def _transport_error(self, _error: KafkaError) -> None:
         self._transport_errors += 1
 
+    def close(self) -> None:
+        """Let go of the producer, and with it of its threads and connections.
+
+        It holds on to this session by its error callback: without this both would stay until Python's
+        collector of cycles happens to run. An open transaction is ended by whoever comes next.
+        """
+        del self._producer
+
     def serve(self) -> None:
         """Serve the producer's callbacks while there is nothing to publish: they wait inside it."""
         self._producer.poll(0)
@@ -176,11 +186,11 @@ class Session:
             for record in image_records(self._names.prefix, group):
                 self._produce(
                     producer,
+                    deliveries,
                     topic=self._names.groups,
                     key=record.key,
                     value=record.value,
                     headers=record.headers,
-                    on_delivery=deliveries,
                 )
                 produced += 1
                 self._on_step(Step.AFTER_IMAGE, produced)
@@ -204,23 +214,23 @@ class Session:
             )
             self._produce(
                 producer,
+                of_entries,
                 topic=self._names.catalogue,
                 key=timestamp_key(group.timestamp_us),
                 value=entry.to_json(),
                 headers=catalogue_headers(self._names.prefix, entry),
                 # CreateTime is the observation time: the topic is an index by it. Kafka's are in ms.
                 timestamp=group.timestamp_us // 1000,
-                on_delivery=of_entries,
             )
             first = last + 1
         for reject in publication.rejects:
             self._produce(
                 producer,
+                of_rejects,
                 topic=self._names.rejects,
                 key=reject.key,
                 value=reject.value,
                 headers=reject.headers.encode(),
-                on_delivery=of_rejects,
             )
         if publication.groups:
             self._flush(producer, of_entries, len(publication.groups))
@@ -228,13 +238,20 @@ class Session:
             self._flush(producer, of_rejects, len(publication.rejects))
         return tuple(of_entries.offsets)
 
-    def _produce(self, producer: Producer, **record: object) -> None:
+    def _produce(self, producer: Producer, deliveries: Deliveries, **record: object) -> None:
         while True:
             try:
-                producer.produce(partition=self._partition, **record)  # type: ignore[arg-type]
+                producer.produce(partition=self._partition, on_delivery=deliveries, **record)  # type: ignore[arg-type]
             except BufferError:
                 # The queue is bounded; serving delivery reports is what frees it.
                 producer.poll(0.1)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError._STATE:
+                    # An earlier record was refused meanwhile; its report says why, and this error does not.
+                    producer.flush(1.0)
+                if deliveries.error is not None:
+                    raise KafkaException(deliveries.error) from error
+                raise
             else:
                 return
 
@@ -314,7 +331,12 @@ class Session:
         began_s = time.monotonic()
         while True:
             try:
-                return call()
+                return call_bounded(call, CALL_TIMEOUT_S + _OVERDUE_S, self._give_up)
+            except CallLeftBehindError as error:
+                # Its transaction is aborted by whoever initialises this transactional id next.
+                metrics.TRANSACTIONS.labels("lost").inc()
+                lost = KafkaError(KafkaError._TIMED_OUT, f"{name} does not return: {error}")
+                raise SessionLostError(self._partition, lost) from error
             except KafkaException as error:
                 cause: KafkaError = error.args[0]
                 waited_s = time.monotonic() - began_s
@@ -346,6 +368,8 @@ _LOCAL_CAUSES = frozenset(
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,

@@ -75,7 +75,7 @@ def live(topics: Topics, raws, *, records: int, max_groups: int, transactions: i
     closed = ClosedGroups(1000, topics)
     for offset, group in enumerate(topics.entries):
         closed.restore(group.timestamp_us, offset)
-    state = Partition(0, "t", RULES, Recovered(position, read_to, missed, closed, EntryIndex(), 0))
+    state = Partition(0, "t", RULES, Recovered(position, read_to, missed, closed, EntryIndex()), 10**6)
     committed = 0
     for first in range(position, len(raws), records):
         for offset in range(first, min(first + records, len(raws))):

@@ -1,0 +1,206 @@
+"""What goes wrong around the grouper: it goes on by itself, or stops and says what helps."""
+
+import subprocess
+import threading
+import time
+
+import psutil
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+import grouper.service
+from grouper.errors import GrouperError, SessionLostError
+from grouper.service import GrouperService
+from grouper.steps import Step
+from runtime.health import Heartbeat
+from runtime.shutdown import Shutdown
+from schemas.topics import RECORD_HEADROOM
+from tests.integration.grouper.test_grouping import committed, metric, set_topic, wait_for_groups
+from tests.support.grouping import grouping, settings_of
+from tests.support.groups_reader import read_all
+from tests.support.raw_topic import RawTopic, at
+from tests.support.waiting import timeout_s, wait_until
+
+
+def rejects_of(raw):
+    return [r.headers["ce_reason"] for r in read_all(raw.bootstrap_servers, raw.names.rejects)]
+
+
+def test_a_broker_that_dies_during_a_recovery_is_waited_for(own_kafka, topic_prefix, monkeypatch):
+    raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
+    raw.send(at(0))
+    recover = grouper.service.recover
+    killed = threading.Event()
+
+    def kill_first(*args, **kwargs):
+        if not killed.is_set():
+            own_kafka.kill()
+            killed.set()
+        return recover(*args, **kwargs)
+
+    monkeypatch.setattr(grouper.service, "recover", kill_first)
+    with grouping(raw) as service:
+        assert killed.wait(timeout_s(60))
+        rejoins = metric("trapline_grouper_rejoins_total")
+        own_kafka.start()
+        wait_until(lambda: service.errors or service._owned, timeout=90)
+        assert not service.errors
+        assert metric("trapline_grouper_rejoins_total") >= rejoins
+        wait_for_groups(raw, 1)
+    raw.close()
+
+
+def test_a_stop_while_kafka_hangs_in_a_commit_is_bounded(own_kafka, topic_prefix):
+    raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
+    paused = threading.Event()
+
+    def pause_in_commit(step, _images):
+        if step is Step.COMMITTING and not paused.is_set():
+            own_kafka.pause()
+            paused.set()
+
+    service = GrouperService(settings_of(raw), Heartbeat(), on_step=pause_in_commit)
+    shutdown = Shutdown()
+    thread = threading.Thread(target=service.run, args=(shutdown,), name="grouper")
+    thread.start()
+    try:
+        raw.send(at(0))
+        assert paused.wait(timeout_s(60))
+        shutdown.request()
+        thread.join(timeout_s(45))
+        assert not thread.is_alive()
+    finally:
+        own_kafka.resume()
+        thread.join(timeout_s(60))
+    raw.close()
+
+
+def test_while_transactions_abort_nothing_more_is_taken_in(raw):
+    """Else a Kafka that refuses for hours fills the memory."""
+    aborts = 0
+
+    def fail(step, _images):
+        nonlocal aborts
+        if step is Step.AFTER_ENTRIES and aborts < 20:
+            aborts += 1
+            raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, "a record timed out"))
+
+    raw.send(at(0))
+    most = 0
+    with grouping(raw, on_step=fail) as service:
+        wait_until(lambda: aborts, timeout=30)
+        for second in range(1, 20):
+            raw.send(at(second))
+
+        def over():
+            nonlocal most
+            most = max([most, *(len(owned.state._pending) for owned in list(service._owned.values()))])
+            return aborts == 20
+
+        wait_until(over, timeout=60)
+        groups = wait_for_groups(raw, 20)
+    assert len(groups) == 20
+    assert most <= 2  # the one that failed, and one closed before the partition was held back
+
+
+def test_a_cause_that_comes_back_is_named_also_where_a_later_record_meets_it(kafka, raw):
+    """The transaction is in error while it is still being filled: produce's own error says nothing."""
+    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000")
+    for second in range(100):
+        raw.send(at(second), shape=(64, 64))
+    with pytest.raises(GrouperError, match=r"max\.message\.bytes"), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=60)
+
+
+def test_a_catalogue_that_refuses_observation_times_is_named(kafka, raw):
+    set_topic(kafka, raw.names.catalogue, "message.timestamp.after.max.ms", "3600000")
+    raw.send(time.time_ns() // 1000 + 30 * 86_400_000_000)
+    with pytest.raises(GrouperError, match=r"message\.timestamp"), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=60)
+
+
+def test_an_offset_beyond_the_end_of_raw_is_an_error(kafka, raw):
+    """Set by hand, or raw made anew: else the grouper would pass over what comes next."""
+    raw.send(at(0))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    offsets = [TopicPartition(raw.names.raw, 0, 1000)]
+    request = ConsumerGroupTopicPartitions(f"{raw.prefix}.grouper", offsets)
+    for future in admin.alter_consumer_group_offsets([request]).values():
+        future.result(timeout_s(30))
+    with pytest.raises(GrouperError, match=r"ends at offset 3, .* read it to 1000"), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=60)
+
+
+def test_a_static_name_used_twice_is_named(raw):
+    def use_twice():
+        with grouping(raw, group_instance_id="one") as first:
+            wait_until(lambda: first._owned, timeout=60)
+            with grouping(raw, group_instance_id="one"):
+                wait_until(lambda: first.errors, timeout=60)
+
+    with pytest.raises(GrouperError, match="give each its own TRAPLINE_GROUP_INSTANCE_ID"):
+        use_twice()
+
+
+def test_a_header_whose_name_is_no_utf8_is_rejected_and_the_rest_goes_on(raw):
+    arguments = ["-b", raw.bootstrap_servers, "-t", raw.names.raw, "-k", "key", "-H", b"\xff\xfe=1"]
+    subprocess.run(["kcat", "-P", *arguments], input=b"value", check=True, timeout=timeout_s(30))
+    raw.send(at(0))
+    with grouping(raw):
+        wait_for_groups(raw, 1)
+    assert rejects_of(raw) == ["record_headers"]
+
+
+def test_a_record_too_large_to_be_rejected_whole_is_cut(raw):
+    raw.put(b"k" * 2000, b"x" * (64 * 1024**2 + RECORD_HEADROOM - 3000), None)
+    raw.send(at(0))
+    with grouping(raw):
+        wait_for_groups(raw, 1)
+    (reject,) = read_all(raw.bootstrap_servers, raw.names.rejects)
+    assert reject.headers["ce_truncated"] == "true"
+    assert len(reject.value) == 64 * 1024**2
+    assert reject.key == ""
+
+
+def test_retention_that_took_a_member_of_an_open_group_is_counted_and_recorded(kafka, raw):
+    with grouping(raw, grace_s=60):
+        raw.send(at(0))
+        raw.send(at(1), "sb0", "sb1")
+        wait_until(lambda: (committed(raw)[1] or {}).get("read_to") == 5, timeout=30)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(raw.names.raw, 0, 4)]).values():
+        future.result(timeout_s(30))
+    lost = metric("trapline_grouper_lost_records_total")
+    with grouping(raw, grace_s=60):
+        raw.send(at(1), "sb2")
+        raw.send(at(2))
+        groups = wait_for_groups(raw, 3)
+        wait_until(lambda: rejects_of(raw), timeout=30)
+    assert [group.sources for group in groups] == [raw.sources, ("sb1", "sb2"), raw.sources]
+    assert metric("trapline_grouper_lost_records_total") == lost + 1
+    assert rejects_of(raw) == ["raw_gap"]
+
+
+def test_joining_anew_leaves_no_producer_behind(raw):
+    """A producer has four threads; its callback refers back to its session."""
+    fenced = KafkaError(KafkaError._FENCED, "made up")
+    threads = []
+    with grouping(raw) as service:
+        turn = service._turn
+        lose = threading.Event()
+
+        def turn_or_lose(*args):
+            if lose.is_set():
+                lose.clear()
+                raise SessionLostError(0, fenced)
+            turn(*args)
+
+        service._turn = turn_or_lose
+        for _ in range(6):
+            before = service._assignment
+            wait_until(lambda: service._owned, timeout=30)
+            lose.set()
+            wait_until(lambda was=before: service._assignment > was and service._owned, timeout=30)
+            threads.append(psutil.Process().num_threads())
+    assert max(threads) - threads[0] < 8, threads
