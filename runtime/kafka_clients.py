@@ -21,6 +21,8 @@ DeliveryCallback = Callable[[KafkaError | None, Message], None]
 _ASK_S: Final = 5.0
 # How librdkafka speaks of a topic that Kafka does not let this user see.
 _UNSEEN: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
+# What becomes of the records of a transaction that has failed.
+_PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
 
 
 class LogProducer(Producer):
@@ -45,7 +47,7 @@ class LogProducer(Producer):
         if on_delivery is not None:
 
             def report(error: KafkaError | None, message: Message) -> None:
-                on_delivery(error and named(error, f"WRITE on topic {topic}"), message)
+                on_delivery(error and self._undelivered(error, topic), message)
 
         super().produce(topic, *args, on_delivery=report, **record)  # type: ignore[misc]  # as they came
 
@@ -56,6 +58,19 @@ class LogProducer(Producer):
         except KafkaException as error:
             right = f"WRITE on transactional id {self._transactional_id}"
             raise KafkaException(named(kafka_error(error), right)) from error
+
+    def _undelivered(self, error: KafkaError, topic: str) -> KafkaError:
+        """The error of a delivery report, or the missing right that is behind it."""
+        if error.code() in _PURGED and self._transactional_id is not None:
+            # Kafka refused to take the topic into the transaction: the records only hear that they were
+            # purged. A failed transaction answers everything with its cause, and `begin_transaction` is
+            # what does nothing in any other state than before a transaction.
+            try:
+                self.begin_transaction()
+            except KafkaException as failed:
+                cause = kafka_error(failed)
+                error = cause if cause.code() in DENIED else error
+        return named(error, f"WRITE on topic {topic}")
 
 
 class KafkaAdmin(AdminClient):
@@ -94,8 +109,9 @@ class LogConsumer(Consumer):
         self.state = state
         self._make_admin = make_admin
         self._admin: KafkaAdmin | None = None
-        # Who joins no consumer group is asked for its coordinator all the same, which takes this right.
-        self._group_right = f"{'READ' if joins else 'DESCRIBE'} on consumer group {options['group.id']}"
+        self._group = str(options["group.id"])
+        # Who joins no consumer group asks for a coordinator all the same, which takes this right.
+        self._group_right = f"{'READ' if joins else 'DESCRIBE'} on consumer group {self._group}"
 
     @property
     def admin(self) -> KafkaAdmin:
@@ -140,9 +156,16 @@ class LogConsumer(Consumer):
 
     def committed(self, partitions: list[TopicPartition], *args: Any, **options: Any) -> Any:
         """As Consumer's; an error about a missing right names it."""
-        return self._asked(
-            partitions[0], lambda: super(LogConsumer, self).committed(partitions, *args, **options)
-        )
+        try:
+            return self._asked(
+                partitions[0], lambda: super(LogConsumer, self).committed(partitions, *args, **options)
+            )
+        except KafkaException as error:
+            # Without a right on the group librdkafka asks for its coordinator until the time is up.
+            refusal = self._group_refusal() if kafka_error(error).code() == KafkaError._TIMED_OUT else None
+            if refusal is None:
+                raise
+            raise KafkaException(refusal) from error
 
     def _asked(self, partition: TopicPartition, question: Callable[[], T]) -> T:
         try:
@@ -156,6 +179,17 @@ class LogConsumer(Consumer):
                     raise
                 raise KafkaException(hidden) from error
             raise KafkaException(self._with_right(cause, partition.topic)) from error
+
+    def _group_refusal(self) -> KafkaError | None:
+        """Why this user may not ask about the consumer group; None where that is not it."""
+        try:
+            asked = self.admin.describe_consumer_groups([self._group], request_timeout=_ASK_S)
+            asked[self._group].result(_ASK_S)
+        except KafkaException as error:
+            cause = kafka_error(error)
+            if cause.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return named(cause, f"DESCRIBE on consumer group {self._group}")
+        return None
 
     def _name(self, message: Message) -> None:
         error = message.error()

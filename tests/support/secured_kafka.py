@@ -22,14 +22,19 @@ _OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule re
 
 
 class SecuredKafka(EmbeddedKafka):
-    """Listens on `sasl` (SASL without TLS) and on `mtls` (TLS with client certificates) as well.
+    """Listens on `sasl` (SASL without TLS), `sasl_tls` (SASL over TLS) and `mtls` (client certificates) too.
 
     User `telescope` has the password `horn antenna`; SCRAM users are made through the open listener.
+
+    With `authorizer`, nobody may do anything without an ACL but those who come through the open listener:
+    the test, as administrator, and the broker itself.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, authorizer: bool = False) -> None:
         super().__init__(data, start_archive=False)
+        self._authorizer = authorizer
         self.sasl = f"{HOST}:{free_port()}"
+        self.sasl_tls = f"{HOST}:{free_port()}"
         self.mtls = f"{HOST}:{free_port()}"
         self.certificate_file = data.parent / "certificate.pem"
         self.key_file = data.parent / "key.pem"
@@ -43,8 +48,8 @@ class SecuredKafka(EmbeddedKafka):
         file = self._node_folder() / "server.properties"
         lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
         for listeners in ("listeners", "advertised.listeners"):
-            lines[listeners] += f",SECURED://{self.sasl},MUTUAL://{self.mtls}"
-        lines["listener.security.protocol.map"] += ",SECURED:SASL_PLAINTEXT,MUTUAL:SSL"
+            lines[listeners] += f",SECURED://{self.sasl},SCRAM://{self.sasl_tls},MUTUAL://{self.mtls}"
+        lines["listener.security.protocol.map"] += ",SECURED:SASL_PLAINTEXT,SCRAM:SASL_SSL,MUTUAL:SSL"
         lines |= {
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
             "listener.name.secured.plain.sasl.jaas.config": f'{_PLAIN} user_telescope="horn antenna";',
@@ -53,19 +58,29 @@ class SecuredKafka(EmbeddedKafka):
             "listener.name.secured.oauthbearer.sasl.jaas.config": (
                 f'{_OAUTH} unsecuredLoginStringClaim_sub="broker";'
             ),
+            "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.scram.scram-sha-512.sasl.jaas.config": f"{_SCRAM};",
+            "listener.name.scram.ssl.keystore.type": "PEM",
+            "listener.name.scram.ssl.keystore.location": str(keystore),
             "listener.name.mutual.ssl.client.auth": "required",
             "listener.name.mutual.ssl.keystore.type": "PEM",
             "listener.name.mutual.ssl.keystore.location": str(keystore),
             "listener.name.mutual.ssl.truststore.type": "PEM",
             "listener.name.mutual.ssl.truststore.location": str(self.certificate_file),
         }
+        if self._authorizer:
+            lines |= {
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "allow.everyone.if.no.acl.found": "false",
+                "super.users": "User:ANONYMOUS",  # who comes through the open listener
+            }
         file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
 @contextmanager
-def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
+def secured_kafka(folder: Path, *, authorizer: bool = False) -> Iterator[SecuredKafka]:
     """One that runs; it ends with the context."""
-    kafka = SecuredKafka(folder / "data")
+    kafka = SecuredKafka(folder / "data", authorizer=authorizer)
     try:
         kafka.start(timeout_s(60))
         yield kafka
