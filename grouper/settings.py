@@ -8,6 +8,8 @@ from pydantic import Field
 from grouper.assembler import Rules
 from runtime.settings import ByteCount, CrossProblem, TraplineSettings
 
+REMEMBERED_PER_OPEN_GROUP = 4  # docs/decisions/0003-grouper-state.md: what is forgotten can be grouped again
+
 
 class GrouperSettings(TraplineSettings):
     """Settings of `trapline grouper`, on top of those that every process has."""
@@ -37,7 +39,7 @@ class GrouperSettings(TraplineSettings):
         default=3, ge=1, description="Groups in a row without a source until it is not waited for."
     )
     remember: int = Field(
-        default=100_000, ge=1, description="Closed timestamps remembered a partition, to know repeats by."
+        default=100_000, ge=1_000, description="Closed timestamps remembered a partition, to know repeats by."
     )
     older: Literal["reject", "group"] = Field(
         default="reject",
@@ -79,6 +81,12 @@ class GrouperSettings(TraplineSettings):
                 ("sources",),
                 "names no source, so no group could be complete; TRAPLINE_SOURCES=NAME=URL,... as for the "
                 "connector",
+            )
+        if self.remember < REMEMBERED_PER_OPEN_GROUP * self.max_open_groups:
+            yield CrossProblem(
+                ("remember", "max_open_groups"),
+                f"is less than {REMEMBERED_PER_OPEN_GROUP} times max_open_groups: a timestamp could be "
+                "forgotten while windows of its time are still on their way, and be published twice",
             )
 
     @property
