@@ -20,15 +20,13 @@ from grouper.recovery import recover
 from grouper.session import Session
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep, no_step
-from runtime.errors import KafkaUnavailableError
+from grouper.topics import wait_for_topics
 from runtime.health import Heartbeat
 from runtime.kafka import (
     LogConsumer,
-    admin_client,
     explain,
     kafka_error,
     log_consumer,
-    require_topic,
     transactional_producer,
     true_end_offset,
 )
@@ -107,7 +105,7 @@ class GrouperService:
                 somebody's action; the text says which.
         """
         self._shutdown = shutdown
-        self._wait_for_topics(shutdown)
+        wait_for_topics(self._settings, shutdown, self._heartbeat)
         while not shutdown.requested:
             try:
                 self._group(shutdown)
@@ -145,37 +143,6 @@ class GrouperService:
             self._failures[partition] += 1
             if self._failures[partition] >= _TRIES:
                 raise GrouperError(explain(cause))
-
-    def _wait_for_topics(self, shutdown: Shutdown) -> None:
-        """Wait until Kafka answers, then see that the topics fit together.
-
-        Raises:
-            KafkaUnavailableError: Kafka refused us, which no waiting mends.
-            MissingTopicError: a topic does not exist.
-            GrouperError: the topics have different numbers of partitions.
-        """
-        admin = admin_client(self._settings)
-        names = self._names
-        counts: dict[str, int] = {}
-        while not shutdown.requested:
-            self._heartbeat.beat()
-            try:
-                for topic in (names.raw, names.groups, names.catalogue, names.rejects):
-                    counts[topic] = require_topic(admin, topic)
-            except KafkaUnavailableError as error:
-                if admin.state.refusal is not None:
-                    raise
-                log.warning("waiting for Kafka", cause=str(error))
-                shutdown.wait(_REJOIN_PAUSE_S)
-            else:
-                break
-        if len(set(counts.values())) > 1:
-            found = ", ".join(f"{topic} {count}" for topic, count in counts.items())
-            raise GrouperError(
-                f"the topics have different numbers of partitions ({found}), and a group goes to its raw "
-                "partition's number. Partitions can't be added in place: keys would move. Make new topics "
-                "under another TRAPLINE_TOPIC_PREFIX with `trapline topics create --partitions N`"
-            )
 
     def _group(self, shutdown: Shutdown) -> None:
         consumer = log_consumer(
