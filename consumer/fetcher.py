@@ -5,6 +5,7 @@ touches Kafka's client.
 """
 
 import math
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Fetcher:
             max_bytes=settings.read_ahead_bytes,
         )
         self._plan = plan
+        self._pid = os.getpid()
         self._closing = self.read_ahead.closing
         self._readers: dict[int, PartitionReader] = {}
         self._consumer = log_consumer(
@@ -93,7 +95,12 @@ class Fetcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End reading: commit what is done, leave the consumer group. May be called from any thread."""
+        """End reading: commit what is done, leave the consumer group. May be called from any thread.
+
+        In a forked child nothing happens: the thread, and the locks it may hold, are the parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         self.read_ahead.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(JOIN_S)
@@ -149,6 +156,7 @@ class Fetcher:
                 self._committer.commit_now()
         except StreamError as error:
             log.warning("the last commit was refused; its groups are handed out again", cause=str(error))
+        self._committer = None  # closing revokes the partitions, and must not try once more
         self._consumer.close()
 
     def _on_message(self, message: Message) -> None:

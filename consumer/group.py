@@ -118,7 +118,7 @@ class Image:
         return Header.fromstring(self._header_text.decode("ascii"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """The images of one timestamp.
 

@@ -55,6 +55,12 @@ class TrapSettings(ConsumerSettings):
         description="Consumer group of the TraP drop-in, which remembers how far TraP came; "
         "default PREFIX.trap. A new name starts anew at trap_start.",
     )
+    trap_static_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A name of this TraP that survives restarts: after a crash it goes on at once instead of "
+        "after reader_session_timeout_s. Two TraPs may not have the same.",
+    )
     trap_start: str = Field(
         default="beginning",
         description="Where a consumer group that is new to Kafka starts: beginning, end (live), last:N, "

@@ -57,6 +57,7 @@ def stream_generator(
     with GroupStream(
         settings,
         group_id=settings.consumer_group_id,
+        static_id=settings.trap_static_id,
         start=settings.trap_start,
         require=settings.trap_require,
         revisions="first",

@@ -1,17 +1,23 @@
 """Kafka dies and comes back, or was never there."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from consumer.errors import BrokerUnreachableError, TopicMissingError
+from consumer.errors import BrokerUnreachableError, GapError, TopicMissingError
+from consumer.metrics import COMMITS_FAILED
 from consumer.settings import ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.errors import KafkaUnavailableError, MissingTopicError
+from runtime.kafka import admin_client
 from runtime.settings import load_settings
 from schemas.errors import TraplineError
 from tests.support.group_topics import committed, make_topics, seconds
+from tests.support.metrics import Change
 from tests.support.published_groups import SECOND_US, START_US, GroupPublisher
 from tests.support.waiting import timeout_s, wait_until
 
@@ -73,6 +79,48 @@ def test_a_broker_that_is_killed_and_restarted_is_waited_for(
         assert blocked.error is None
     finally:
         blocked.end()
+
+
+def test_a_member_that_was_given_up_goes_on_without_loss(own_kafka, topic_prefix, open_stream):
+    """The broker stands still for longer than the session: to it the member is dead, its commits refused."""
+    settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    publisher = GroupPublisher(settings)
+    publisher.run(4)
+    stream = open_stream(settings, group_id="members")
+    handed = [next(stream), next(stream)]
+    with Change(COMMITS_FAILED) as failed:
+        own_kafka.pause()
+        try:
+            handed.append(next(stream))  # what is due now cannot be committed
+            stand_still_s = time.monotonic() + 8.0
+            wait_until(lambda: time.monotonic() > stand_still_s, "the session to end", timeout=20)
+        finally:
+            own_kafka.resume()
+        publisher.run(2, first_us=START_US + 4 * SECOND_US)
+        handed += [next(stream) for _ in range(3)]
+    assert seconds(handed) == list(range(6))
+    assert failed.by >= 1
+    stream.commit()
+    assert committed(settings, "members") == handed[-1].last_offset + 1
+
+
+def test_a_topic_that_is_made_anew_is_an_error_or_begins_anew(own_kafka, topic_prefix, open_stream):
+    settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    GroupPublisher(settings).run(4)
+    strict = open_stream(settings, start="beginning")
+    lenient = open_stream(settings, group_id="members", on_gap="skip")
+    for stream in (strict, lenient):
+        assert seconds([next(stream) for _ in range(4)]) == [0, 1, 2, 3]
+    admin = admin_client(settings)
+    for deleted in admin.delete_topics(list(settings.topics.all())).values():
+        deleted.result(timeout_s(30))
+    make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    GroupPublisher(settings, name="another").run(2, first_us=START_US + 50 * SECOND_US)
+    with pytest.raises(GapError, match="the topic was made anew"):
+        next(strict)
+    assert seconds([next(lenient), next(lenient)]) == [50, 51]
+    lenient.commit()
+    assert committed(settings, "members") == 7
 
 
 def test_a_stream_can_be_closed_while_the_broker_is_away(own_kafka, topic_prefix, open_stream):
@@ -147,3 +195,38 @@ def test_a_stream_that_nobody_holds_any_more_ends_its_thread(settings, publisher
         lambda: not [thread for thread in threading.enumerate() if thread.name == "trapline-groups"],
         "the reading thread to end",
     )
+
+
+_FORKS = """
+import os, sys
+from consumer.settings import ConsumerSettings
+from consumer.stream import GroupStream
+from runtime.settings import load_settings
+
+with GroupStream(load_settings(ConsumerSettings, known=[]), start="beginning") as stream:
+    print(next(stream).timestamp.second)
+    child = os.fork()
+    if child == 0:
+        stream.close()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print(next(stream).timestamp.second)
+"""
+
+
+def test_a_forked_child_leaves_the_stream_to_its_parent(settings, publisher):
+    """TraP forks workers; what they inherit must neither hang nor close anything."""
+    publisher.run(2)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKS],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s(60),
+        check=False,
+        env={
+            **os.environ,
+            "TRAPLINE_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+            "TRAPLINE_TOPIC_PREFIX": settings.topic_prefix,
+        },
+    )
+    assert done.stdout.split() == ["0", "0", "1"], done.stderr

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from consumer.errors import FencedError
-from consumer.metrics import COMMITS_FAILED
+from consumer.metrics import COMMITS_FAILED, DROPPED_AT_REVOKE
 from tests.support.group_reader import GroupReader
 from tests.support.group_topics import committed, seconds
 from tests.support.metrics import Change
@@ -34,9 +34,12 @@ def test_a_second_member_takes_its_partition_over_without_loss(settings, publish
         publisher.publish(START_US + second * SECOND_US, partition=second % 2)
     first = open_stream(settings, group_id=settings.topic_prefix)
     handed_first = [next(first) for _ in range(3)]
-    second = open_stream(settings, group_id=settings.topic_prefix)
-    assert second.wait_assigned(timeout_s(30))
-    wait_until(lambda: len(first._fetcher._readers) == 1, "the first member to have one partition")
+    wait_until(lambda: first._groups._order.count == 5, "the rest to be read ahead")
+    with Change(DROPPED_AT_REVOKE) as dropped:
+        second = open_stream(settings, group_id=settings.topic_prefix)
+        assert second.wait_assigned(timeout_s(30))
+        wait_until(lambda: len(first._fetcher._readers) == 1, "the first member to have one partition")
+    assert dropped.by == 5
     # What the first one had in hand at the rebalance is done after it.
     groups_of = {0: list(range(0, 8, 2)), 1: list(range(1, 8, 2))}
     (kept,) = first._fetcher._readers
