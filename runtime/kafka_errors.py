@@ -32,6 +32,18 @@ _TLS_FAILED = (
     "the encrypted connection to Kafka failed; check TRAPLINE_SECURITY_PROTOCOL, TRAPLINE_SSL_CA_FILE and "
     "this client's certificate"
 )
+_SSL_FILES = {
+    "ssl.key.location": (
+        "this client's key can't be used; check TRAPLINE_SSL_KEY_FILE and its password, "
+        "TRAPLINE_SSL_KEY_PASSWORD or TRAPLINE_SSL_KEY_PASSWORD_FILE"
+    ),
+    "ssl.certificate.location": (
+        "this client's certificate can't be used; check TRAPLINE_SSL_CERTIFICATE_FILE, which has to be that "
+        "of the key in TRAPLINE_SSL_KEY_FILE"
+    ),
+    "ssl.ca.location": "the authorities' certificates can't be used; check TRAPLINE_SSL_CA_FILE",
+}
+"""What librdkafka says of a file that it can't read when a client is made: '... NAME failed: ...'."""
 
 # What happened; what helps.
 _MEANINGS: dict[int, str] = {
@@ -96,6 +108,9 @@ def explain(error: KafkaError) -> str:
         meaning = (
             _TLS_FAILED  # TLS 1.3 refuses a client after the handshake, which looks like a lost connection
         )
+    for name, of_file in _SSL_FILES.items():
+        if error.code() == KafkaError._INVALID_ARG and f"{name} failed" in error.str():
+            meaning = of_file
     what, semicolon, help_ = meaning.partition("; ")
     return f"{what} ({error.name()}: {error.str()}){semicolon}{help_}"
 

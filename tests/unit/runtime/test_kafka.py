@@ -9,6 +9,7 @@ from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_errors import as_trapline_error, explain
 from runtime.settings import TraplineSettings
 from tests.support.certificate import CERTIFICATE, KEY
+from tests.support.client_certificates import CLIENTS
 
 MIB = 1024**2
 
@@ -143,3 +144,25 @@ def test_exceptions_become_ours():
     other = as_trapline_error(KafkaException("odd"))
     assert isinstance(other, KafkaUnavailableError)
     assert "odd" in str(other)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"ssl_ca_file": "bad"}, "TRAPLINE_SSL_CA_FILE"),
+        ({"ssl_certificate_file": "bad", "ssl_key_file": "key"}, "TRAPLINE_SSL_CERTIFICATE_FILE"),
+        ({"ssl_certificate_file": "certificate", "ssl_key_file": "bad"}, "TRAPLINE_SSL_KEY_PASSWORD_FILE"),
+        ({"ssl_certificate_file": "certificate", "ssl_key_file": "locked"}, "TRAPLINE_SSL_KEY_PASSWORD"),
+    ],
+)
+def test_files_that_hold_something_else(files, words, tmp_path):
+    texts = {"bad": "none\n", "key": KEY, "certificate": CERTIFICATE, "locked": CLIENTS["grouper"].key}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    paths = {setting: tmp_path / name for setting, name in files.items()}
+    settings = TraplineSettings(security_protocol="ssl", ssl_key_password=SecretStr("horn antena"), **paths)
+    with pytest.raises(KafkaException) as caught:
+        kafka.admin_client(settings)
+    text = str(as_trapline_error(caught.value))
+    assert words in text
+    assert "antena" not in text
