@@ -198,6 +198,12 @@ class HandGrouper:
         self._producer.produce(topic, b"?", key=b"?", partition=0)
         self.commit_transaction()
 
+    def leave_open(self, topic: str) -> None:
+        """Put a record and leave its transaction open: nothing more can be published."""
+        self._producer.begin_transaction()
+        self._producer.produce(topic, b"{}", key=b"x", partition=0)
+        assert self._producer.flush(timeout_s(30)) == 0
+
     def put_images(self, images: Sequence[Image], partition: int) -> list[int]:
         """Put records into the open transaction; return their offsets."""
         offsets: list[int] = []

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from prometheus_client import REGISTRY
 
+from audit.errors import AuditError
 from schemas.errors import RejectReason
 from tests.support.audited import audited
 from tests.support.grouping import GrouperProcess, grouping
 from tests.support.groups_reader import read_all
-from tests.support.raw_topic import at
+from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
 
 
@@ -71,6 +74,20 @@ def test_a_messy_stream_over_restarts_gives_no_finding(raw):
     assert found["sources"]["sb0"]["gaps"] == 0
 
 
+def test_several_partitions_are_audited_each_in_its_own_books(kafka, topic_prefix):
+    raw = RawTopic(kafka.bootstrap_servers, topic_prefix, partitions=3).create()
+    with grouping(raw):
+        for second in range(12):
+            raw.send(at(second))
+            raw.send(at(second), "sb1")
+        audit = settled(raw)
+    raw.close()
+    assert audit.findings == ()
+    assert (audit.summary["members"], audit.summary["duplicates"]) == (36, 12)
+    assert sum(partition["read_to"] > 0 for partition in audit.summary["partitions"]) > 1
+    assert audit.summary["sources"]["sb0"]["gaps"] == 0
+
+
 def test_open_groups_and_unread_windows_are_in_progress(raw):
     with grouping(raw, grace_s=60):
         raw.send(at(0))
@@ -108,6 +125,36 @@ def test_groups_closed_by_a_clock_are_listed(raw):
     assert audit.summary["closed_by_clock_or_memory"] == [
         {"partition": 0, "timestamp": "2026-11-23T10:00:00.000000Z", "closed_by": "quiet"}
     ]
+
+
+def test_a_transaction_that_stays_open_is_an_error_that_names_the_place(raw, hand):
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    hand.leave_open(raw.names.catalogue)
+    with pytest.raises(AuditError, match=r"can be read only to offset 2 of 3.*find-hanging"):
+        audited(raw, audit_stall_s=2)
+
+
+def test_findings_and_records_are_counted(raw, hand):
+    series = {
+        "trapline_audit_findings_total": {"kind": "reject_without_raw"},
+        "trapline_audit_records_total": {"topic": "raw"},
+        "trapline_audit_bytes_total": {"topic": "groups"},
+    }
+
+    def counts():
+        return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in series.items()]
+
+    before = counts()
+    raw.send(at(0))
+    hand.publish(0)
+    hand.reject(7, RejectReason.LATE)
+    hand.commit()
+    audited(raw)
+    findings, records, size = (now - then for now, then in zip(counts(), before, strict=True))
+    assert (findings, records) == (1, 3)
+    assert size == sum(len(record.value) for record in read_all(raw.bootstrap_servers, raw.names.groups))
 
 
 def verify(raw, *args):

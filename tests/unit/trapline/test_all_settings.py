@@ -8,7 +8,7 @@ import trapline
 from runtime.settings import ProcessSettings, TraplineSettings
 from trapline.all_settings import KNOWN_SETTINGS
 
-ROOMS = ("runtime", "connector", "grouper", "consumer", "emulator", "trapline")
+ROOMS = ("runtime", "audit", "connector", "grouper", "consumer", "emulator", "trapline")
 HOME = Path(trapline.__file__).parent.parent
 
 
