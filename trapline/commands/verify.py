@@ -8,6 +8,7 @@ import click
 from confluent_kafka import KafkaException
 
 from audit.auditor import Auditor
+from audit.errors import AuditError
 from audit.findings import Finding
 from audit.report import lines, summary
 from audit.settings import AuditSettings
@@ -80,9 +81,10 @@ def _follow(auditor: Auditor, interval_s: float, shutdown: Shutdown, beat: Calla
     while not shutdown.requested:
         try:
             auditor.round(shutdown)
-        except KafkaException as error:
+        except (KafkaException, AuditError) as error:
             # A broker that restarts is no reason to forget what was read; the next round goes on with it.
-            log.warning("waiting for Kafka", cause=str(as_trapline_error(error)))
+            cause = as_trapline_error(error) if isinstance(error, KafkaException) else error
+            log.warning("waiting for Kafka", cause=str(cause))
         beat()
         shutdown.wait(interval_s)
 
