@@ -25,6 +25,9 @@ class Queue(Protocol):
     def wait_for_room(self) -> bool:
         """Wait a moment; False where no record will be taken any more."""
 
+    def settled(self, records: int, size: int) -> None:
+        """So many records, and bytes of values, are no longer held."""
+
     def refused(self, error: KafkaError, record: Record, outlet: "Outlet") -> None:
         """Kafka did not take a record. Whoever tells this has no more to do with it."""
 
@@ -99,6 +102,7 @@ class Outlet:
         """So many records, and bytes, are no longer waiting; in the publisher's thread."""
         self.settled_records += records
         self._settled_bytes += size
+        self._queue.settled(records, size)
 
     def _wait_with(self, record: Record) -> None:
         began_s = latest_s = time.monotonic()

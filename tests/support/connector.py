@@ -12,7 +12,8 @@ from confluent_kafka import Consumer, TopicPartition
 from connector.metrics import Destination
 from connector.service import ConnectorService, Summary
 from connector.settings import ConnectorSettings
-from runtime.settings import load_settings
+from runtime.kafka import admin_client
+from runtime.settings import TraplineSettings, load_settings
 from runtime.shutdown import Shutdown
 from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
@@ -32,6 +33,13 @@ def make_topics(bootstrap_servers: str, prefix: str, **settings: object) -> Topi
     where = {"bootstrap_servers": bootstrap_servers, "topic_prefix": prefix}
     create_topics(load_settings(TopicsSettings, overrides={**where, **settings}, known=[]))
     return TopicNames(prefix)
+
+
+def delete_topic(bootstrap_servers: str, topic: str) -> None:
+    """Delete it, with all that is in it."""
+    client = admin_client(TraplineSettings(bootstrap_servers=bootstrap_servers))
+    for future in client.delete_topics([topic]).values():
+        future.result(timeout_s(30))
 
 
 def source(name: str, port: int) -> Source:

@@ -10,7 +10,7 @@ from runtime.kafka import admin_client
 from runtime.settings import TraplineSettings
 from schemas.errors import RejectReason
 from schemas.record_headers import RejectHeaders
-from tests.support.connector import MIB, RunningConnector, make_topics, read_topic, source
+from tests.support.connector import MIB, RunningConnector, delete_topic, make_topics, read_topic, source
 from tests.support.frames import T0_US, make_frame
 from tests.support.waiting import timeout_s, wait_until
 
@@ -37,12 +37,6 @@ def alter(kafka, topic: str, **config: str) -> None:
         future.result(timeout_s(30))
 
 
-def delete(kafka, topic: str) -> None:
-    client = admin(kafka)
-    for future in client.delete_topics([topic]).values():
-        future.result(timeout_s(30))
-
-
 def error_at_start(kafka, prefix: str, **settings: object) -> BaseException | None:
     """What it ends with, before it connects to a source."""
     with (
@@ -64,7 +58,7 @@ def test_no_topics(kafka, topic_prefix):
 
 def test_no_rejects(kafka, topic_prefix):
     names = make_topics(kafka.bootstrap_servers, topic_prefix)
-    delete(kafka, names.rejects)
+    delete_topic(kafka.bootstrap_servers, names.rejects)
     error = error_at_start(kafka, topic_prefix)
     assert isinstance(error, MissingTopicError)
     assert f"topic {names.rejects} does not exist" in str(error)
@@ -170,20 +164,14 @@ def test_rejects_that_takes_nothing_stops_it(kafka, topic_prefix):
     assert f"{names.rejects}: a record is larger than the limit" in str(connector.error)
 
 
-def test_a_topic_that_goes_away_stops_it(kafka, topic_prefix):
-    names = make_topics(kafka.bootstrap_servers, topic_prefix)
-    with (
-        FrameServer([frame(0)]) as server,
-        RunningConnector(kafka.bootstrap_servers, topic_prefix, source("sb0", server.port)) as connector,
-    ):
-        connector.wait_for(raw=1)
-        delete(kafka, names.raw)
-        server.push(frame(1), frame(2))
-        connector.wait_for_end()
-    assert isinstance(connector.error, DeliveryError)
-    assert f"{names.raw}: the partition does not exist" in str(connector.error)
-    assert "`trapline topics check`" in str(connector.error)
-    counts = connector.service._counts["sb0"]
+def test_a_topic_that_goes_away_stops_it(orphan):
+    orphan.wait_for_end()
+    raw = orphan.settings.topics.raw
+    assert isinstance(orphan.error, DeliveryError)
+    assert f"{raw}: the partition does not exist" in str(orphan.error)
+    assert "`trapline topics check`" in str(orphan.error)
+    counts = orphan.service._counts["sb0"]
+    assert counts.frames.total == 3
     assert counts.undelivered.total == 2
 
 

@@ -19,6 +19,7 @@ class Queue:
         self._room = room
         self._turns = turns
         self.waits = 0
+        self.settled_total = (0, 0)
 
     def offer(self, record, _outlet):
         if len(self.taken) >= self._room:
@@ -33,6 +34,9 @@ class Queue:
         if self.waits == self._turns:
             self._room += 1
         return True
+
+    def settled(self, records, size):
+        self.settled_total = (self.settled_total[0] + records, self.settled_total[1] + size)
 
     def refused(self, error, _record, _outlet):
         raise AssertionError(error)
@@ -55,6 +59,7 @@ def test_records_wait_until_they_are_settled(counts):
     assert (outlet.waiting_records, outlet.waiting_bytes) == (2, 150)
     outlet.settle(1, 100)
     assert (outlet.waiting_records, outlet.waiting_bytes) == (1, 50)
+    assert queue.settled_total == (1, 100)
     assert queue.waits == 0
     assert counts.back_pressure_s.total == 0
 

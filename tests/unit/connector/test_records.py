@@ -1,10 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.records import RecordMaker, too_large, truncated
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.frame import Frame, FrameDecoder, Skipped
-from schemas.record_headers import RawHeaders
+from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.source import Source
 from schemas.topics import TopicNames
 from schemas.window import PixelOrder
@@ -124,3 +126,33 @@ def test_a_frame_too_large_for_raw_is_rejected_whole_and_then_cut(maker):
     headers = cut.headers
     assert (headers.total_bytes, headers.truncated) == (len(frame), True)
     assert headers.digest == frame_digest(frame)
+
+
+printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
+almost_times = st.one_of(
+    printable,
+    st.from_regex(
+        r"[0-9]{1,5}-[0-9][0-9]?-[0-9][0-9]?[T ][0-9][0-9]?:[0-9][0-9]?:[0-9][0-9]?(\.[0-9]{0,12})?(Z|[+-][0-9][0-9]:?[0-9][0-9])?",
+        fullmatch=True,
+    ),
+)
+
+
+@given(date_obs=almost_times, timesys=st.one_of(st.none(), printable, st.sampled_from(["TAI", "TT", "GPS"])))
+def test_whatever_the_header_says_a_frame_goes_whole_to_raw_or_to_rejects(date_obs, timesys):
+    maker = RecordMaker(Source("sb0", "localhost", 1), NAMES, max_future_s=300)
+    # As servers write them: cut at 80, where the quote may be lost.
+    cards = [
+        f"{name:<8}= '{value.replace(chr(39), chr(39) * 2)}'".ljust(80)[:80].encode()
+        for name, value in (("DATE-OBS", date_obs), ("TIMESYS", timesys))
+        if value is not None
+    ]
+    frame = frame_with(date_obs=None, extra_cards=cards)
+    record = maker.frame(decoded(frame), T0_US)
+    assert record.value == frame
+    encoded = record.headers.encode()
+    if isinstance(record.headers, RawHeaders):
+        assert record.key is not None
+        assert RawHeaders.decode(encoded) == record.headers
+    else:
+        assert RejectHeaders.decode(encoded).reason is record.headers.reason

@@ -12,6 +12,7 @@ from connector.refusals import refusal_of
         (KafkaError.RECORD_LIST_TOO_LARGE, Refusal.TOO_LARGE),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, Refusal.CONFIGURATION),
         (KafkaError._UNKNOWN_TOPIC, Refusal.CONFIGURATION),
+        (KafkaError._UNKNOWN_PARTITION, Refusal.CONFIGURATION),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, Refusal.CONFIGURATION),
         (KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, Refusal.BROKEN),
         (KafkaError._FATAL, Refusal.BROKEN),
