@@ -20,8 +20,9 @@ VERBS = {
     "connector": "Read image servers into Kafka.",
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
+    "rejects": "Show what could not be used, and why.",
     "verify": "Hold what was published against what came in.",
-    "topics": "Create the topics, or check their settings.",
+    "topics": "Create the topics, check their settings, or print the rights on them.",
     "demo": "Show everything at once: Kafka, emulator, connector, grouper, tail.",
 }
 

@@ -127,6 +127,11 @@ def test_all_roles_with_the_rights_of_the_table_and_no_secret_in_sight(secured, 
     report = json.loads(auditor.lines.read().splitlines()[-1])
     assert report["finished"]
     assert report["findings"] == {}
+    listed = secured.start(Role.AUDITOR, "rejects", "list", "--json", read=True)
+    assert listed.wait(timeout_s(60)) == 0
+    rejects = [json.loads(line) for line in listed.lines]
+    assert rejects
+    assert {reject["source"] for reject in rejects} == {"sb1"}
     assert_no_secret(secured.shown(), secured_roles.secrets())
 
 

@@ -57,10 +57,13 @@ def test_every_verb_is_there_and_has_examples(verb, capsys):
     assert importlib.import_module(f"trapline.commands.{verb}").command.name == verb
 
 
-@pytest.mark.parametrize("verb", ["create", "check", "acls"])
-def test_verbs_of_verbs_have_examples(verb, capsys):
-    assert cli.run(["topics", verb, "--help"]) == 0
-    assert "Examples:\n  trapline topics " in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("group", "verb"),
+    [("topics", "create"), ("topics", "check"), ("topics", "acls"), ("rejects", "list"), ("rejects", "show")],
+)
+def test_verbs_of_verbs_have_examples(group, verb, capsys):
+    assert cli.run([group, verb, "--help"]) == 0
+    assert f"Examples:\n  trapline {group} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
