@@ -132,7 +132,7 @@ printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_s
 almost_times = st.one_of(
     printable,
     st.from_regex(
-        r"[0-9]{1,5}-[0-9][0-9]?-[0-9][0-9]?[T ][0-9][0-9]?:[0-9][0-9]?:[0-9][0-9]?(\.[0-9]{0,12})?(Z|[+-][0-9][0-9]:?[0-9][0-9])?",
+        r"[0-9]{1,5}(-[0-9]{1,2}){2}[T ][0-9]{1,2}(:[0-9]{1,2}){2}(\.[0-9]{0,12})?(Z|[+-][0-9:]{4,5})?",
         fullmatch=True,
     ),
 )
