@@ -15,7 +15,8 @@ def connect(source: Source, *, timeout_s: float, tick_s: float) -> socket.socket
 
     The socket's `recv_into` blocks, and raises BlockingIOError after `tick_s` without a byte. The time-out
     is the kernel's (SO_RCVTIMEO): with Python's own, each read would be two system calls, and a thread
-    that lets go of the interpreter twice.
+    that lets go of the interpreter twice. The size of the receive buffer is left to the kernel, which fits
+    it to the connection, up to far more than SO_RCVBUF may ask for on most machines.
 
     Args:
         source: where the server is.

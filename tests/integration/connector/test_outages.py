@@ -5,6 +5,7 @@ import threading
 import time
 
 from connector import metrics
+from connector.errors import DeliveryError
 from emulator.frame_server import FrameServer
 from emulator.script import Send
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
@@ -156,6 +157,31 @@ def test_a_broker_that_forgot_the_end_of_its_log(own_kafka, topic_prefix):
     kept = values.index(sent[20])
     assert values == sent[:kept] + sent[20:]
     assert 0 < kept < 20
+
+
+def test_producers_that_deliver_nothing_are_replaced_a_few_times_then_it_ends(own_kafka, topic_prefix):
+    """Whatever breaks producers again and again is not over; frames go from one to the next meanwhile."""
+    make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    sent = frames(6, shape=(64, 64))
+    with (
+        FrameServer(sent[:1]) as server,
+        RunningConnector(own_kafka.bootstrap_servers, topic_prefix, source("sb0", server.port)) as connector,
+        Change(metrics.PRODUCERS_RENEWED) as renewed,
+    ):
+        connector.wait_for(raw=1)
+        own_kafka.kill()
+        server.push(*sent[1:])
+        connector.wait_for(frames=6)
+        publisher = connector.service._publisher
+        for number in range(1, 6):
+            publisher._producer.purge()
+            wait_until(lambda number=number: renewed.by == number, "the next producer", 60)
+            wait_until(lambda: len(publisher._producer) == 5, "it to hold the frames")
+        publisher._producer.purge()
+        connector.wait_for_end()
+        assert isinstance(connector.error, DeliveryError)
+        assert "Kafka took nothing from 5 producers in a row" in str(connector.error)
+        assert connector.service._counts["sb0"].undelivered.total == 5
 
 
 def test_kafka_away_at_the_start_is_waited_for(own_kafka, topic_prefix):
