@@ -18,7 +18,7 @@ from runtime.logs import get_logger
 
 ASK_S = 2.0  # one attempt
 RETRY_S = 0.5
-NO_TOPIC_WAIT_S = 5.0  # a broker that just started does not know its topics for a moment
+NO_TOPIC_WAIT_S = 3.0  # a broker that just started does not know its topics for a moment
 
 log = get_logger(__name__)
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from consumer.settings import ConsumerSettings
+from consumer.settings import ConsumerSettings, TrapSettings
 from consumer.stream import GroupStream
 from consumer.trap import stream_generator
 from runtime.settings import load_settings
@@ -20,7 +20,7 @@ from schemas.timestamp import format_timestamp
 
 def _timestamps(what: str) -> Iterator[str]:
     if what == "stream":
-        settings = load_settings(ConsumerSettings, known=[])
+        settings = load_settings(ConsumerSettings, known=[TrapSettings])
         with GroupStream(settings, group_id=os.environ["TRAPLINE_TEST_GROUP_ID"]) as stream:
             for group in stream:
                 yield format_timestamp(group.timestamp_us)

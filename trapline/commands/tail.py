@@ -156,11 +156,12 @@ class _Tail:
         self._incomplete = 0
 
     def show(self, group: Group) -> None:
-        sys.stdout.write(self._form(group, time.time_ns() // 1000) + "\n")
-        sys.stdout.flush()
+        # Before the line: a signal may come as soon as somebody has read it.
         self._groups += 1
         self._incomplete += not group.complete
         self._last = group
+        sys.stdout.write(self._form(group, time.time_ns() // 1000) + "\n")
+        sys.stdout.flush()
         if self._fits_folder is not None:
             write_group(group, self._fits_folder / _file_name(group))
 

@@ -109,20 +109,21 @@ def test_a_start_is_for_partitions_without_a_position(settings, publisher, open_
 @pytest.mark.parametrize("what", ["stream", "trap"])
 def test_a_process_killed_with_a_group_in_hand_gets_it_again_and_loses_none(settings, publisher, what):
     publisher.run(6)
-    group_id = settings.topic_prefix if what == "stream" else f"{settings.topic_prefix}.trap"
-    environment = {"TRAPLINE_TEST_GROUP_ID": group_id}
+    environment = {
+        "TRAPLINE_TEST_GROUP_ID": settings.topic_prefix,
+        "TRAPLINE_TRAP_STATIC_ID": "trap-1",  # its restarts need not wait for the end of the session
+    }
     handed: list[int] = []
-    for _ in range(3):
+    for _ in range(2):
         with GroupReader(what, settings, **environment) as reader:
             first = reader.in_hand()
             # At least once: the one in hand comes again; one more where the kill overtook the commit.
             assert not handed or first in (handed[-1], handed[-1] - 1)
             handed += [first, reader.next()]
             reader.kill()
-    assert sorted(set(handed)) == list(range(handed[-1] + 1))
     with GroupReader(what, settings, **environment) as reader:
-        rest = [reader.in_hand()]
-        while rest[-1] < 5:
-            rest.append(reader.next())
-    assert rest == list(range(rest[0], 6))
-    assert rest[0] <= handed[-1]
+        handed.append(reader.in_hand())
+        assert handed[-1] in (handed[-2], handed[-2] - 1)
+        while handed[-1] < 5:
+            handed.append(reader.next())
+    assert sorted(set(handed)) == list(range(6))
