@@ -150,11 +150,14 @@ class GroupStream(Iterator[Group]):
         self._in_hand = group
         return group
 
-    def commit(self) -> None:
-        """Commit the group handed out last, too, and wait for it (at most 30 s)."""
+    def commit(self) -> bool:
+        """Commit the group handed out last, too.
+
+        Returns:
+            Whether Kafka has it; False: it gave no answer within 30 s, and is asked on.
+        """
         self._finish_in_hand()
-        if self._commits:
-            self._groups.settle(COMMIT_S)
+        return not self._commits or self._groups.settle(COMMIT_S)
 
     def close(self) -> None:
         """End the stream: commit what is done, leave the consumer group.
@@ -163,6 +166,7 @@ class GroupStream(Iterator[Group]):
         unless `commit()` was called: it will be handed out again.
         """
         self._fetcher.close()
+        self._finalizer.detach()
 
     def __enter__(self) -> Self:
         return self

@@ -38,7 +38,7 @@ def test_the_last_group_is_committed_by_asking_on_or_by_saying_so(settings, publ
     assert committed(settings, settings.topic_prefix) == groups[0].entry.last_offset + 1
     with open_stream(settings, group_id=settings.topic_prefix) as stream:
         assert seconds([next(stream)]) == [1]
-        stream.commit()
+        assert stream.commit()
         assert committed(settings, settings.topic_prefix) == groups[1].entry.last_offset + 1
     with open_stream(settings, group_id=settings.topic_prefix, max_groups=1) as stream:
         assert seconds(list(stream)) == [2]
@@ -83,7 +83,7 @@ def test_without_a_consumer_group_nothing_is_committed(settings, publisher, open
     publisher.run(2)
     with open_stream(settings, start="beginning", max_groups=2) as stream:
         assert seconds(list(stream)) == [0, 1]
-        stream.commit()
+        assert stream.commit()
     assert committed(settings, f"{settings.topic_prefix}.unnamed") is None
 
 
