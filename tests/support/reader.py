@@ -26,7 +26,7 @@ class ReadSource:
         counts: of this reader alone.
     """
 
-    def __init__(self, port: int, **settings: object) -> None:
+    def __init__(self, port: int, *, gate_open: bool = True, **settings: object) -> None:
         name = f"read{next(_numbers)}"
         self.source = Source(name, "127.0.0.1", port)
         quick = {"reconnect_min_s": 0.02, "reconnect_max_s": 0.1, "sources": (self.source,)}
@@ -34,7 +34,8 @@ class ReadSource:
         self.settings = ConnectorSettings(**{**quick, **small, **settings})
         self.records: list[Record] = []
         self.gate = threading.Event()
-        self.gate.set()
+        if gate_open:
+            self.gate.set()
         self.counts = SourceCounts(name)
         self.stop = threading.Event()
         self.reader = SourceReader(

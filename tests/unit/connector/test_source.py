@@ -240,8 +240,7 @@ def test_nothing_is_read_while_nothing_is_taken():
             raise AssertionError("the server lost a frame")
 
     sends = [Send.of(frame, receipt=Receipt()) for _ in range(200)]
-    with FrameServer(sends) as server, ReadSource(server.port) as read:
-        read.gate.clear()
+    with FrameServer(sends) as server, ReadSource(server.port, gate_open=False) as read:
         wait_until(lambda: accepted, "the first frame")
         settle = threading.Event()
         before = -1
@@ -259,9 +258,8 @@ def test_waiting_for_kafka_is_no_stall():
     """A frame's head was read before the queue was full; its rest waits in the kernel meanwhile."""
     with (
         FrameServer([FRAMES[0] + FRAMES[1][:1000], Pause(0.1), FRAMES[1][1000:]]) as server,
-        ReadSource(server.port, stall_timeout_s=0.5, max_frame_time_s=0.5) as read,
+        ReadSource(server.port, gate_open=False, stall_timeout_s=0.5, max_frame_time_s=0.5) as read,
     ):
-        read.gate.clear()
         wait_until(lambda: read.counts.frames.total, "the first frame")
         threading.Event().wait(1.0)
         read.gate.set()
