@@ -17,7 +17,7 @@ from benchmarks import (
 )
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Verdict
-from benchmarks.machine import machine_facts
+from benchmarks.machine import Neighbours, machine_facts
 from benchmarks.plan import Plan
 from benchmarks.report import show_figure, show_table, write_json
 
@@ -40,7 +40,7 @@ def main(only: tuple[str, ...], rounds: int | None, quick: bool) -> None:
     plan = Plan.short() if quick else Plan()
     if rounds is not None:
         plan = dataclasses.replace(plan, rounds=rounds)
-    began, machine = datetime.now(UTC), machine_facts()
+    began, machine, neighbours = datetime.now(UTC), machine_facts(), Neighbours()
     print(f"{'Short version: ' if quick else ''}{plan.rounds} rounds of each. Starting Kafka ...", flush=True)
     figures: list[Figure] = []
     with Bed() as bed:
@@ -50,6 +50,7 @@ def main(only: tuple[str, ...], rounds: int | None, quick: bool) -> None:
             for figure in MEASUREMENTS[name](bed, plan):
                 figures.append(figure)
                 print(f"  {show_figure(figure)}", flush=True)
+    machine["cores_used_by_others"] = round(neighbours.cores(), 2)
     show_table(figures, machine, plan)
     print(f"Written to {write_json(figures, machine, plan, began)}")
     short = [figure for figure in figures if figure.verdict is Verdict.SHORT]

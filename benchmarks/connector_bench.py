@@ -56,10 +56,21 @@ def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
         {"of which queue MB": QUEUE_BYTES / 1e6},
     )
     small = [
-        _flood(bed, f"connector-small-{number}", SMALL, plan.small_groups, floor=False)[0].records_per_s
+        _flood(bed, f"connector-small-{number}", SMALL, plan.small_groups, floor=False)
         for number in range(plan.rounds)
     ]
-    yield of_rounds("connector, 64 x 64", small, "windows/s", SMALL_WINDOWS)
+    yield of_rounds(
+        "connector, 64 x 64",
+        [stretch.records_per_s for stretch, _ in small],
+        "windows/s",
+        SMALL_WINDOWS,
+        {"windows/CPU s": statistics.median(records_per_cpu_s(*each) for each in small)},
+    )
+
+
+def records_per_cpu_s(stretch: Stretch, process: Watched) -> float:
+    """What it would do with a core of its own: the rate without what others take of the machine."""
+    return stretch.records / process.cpu_between(stretch.start_s, stretch.end_s)
 
 
 def _flood(bed: Bed, prefix: str, size: int, groups: int, *, floor: bool) -> tuple[Stretch, Watched]:

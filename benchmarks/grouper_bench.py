@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.bed import Bed
+from benchmarks.connector_bench import records_per_cpu_s
 from benchmarks.figures import Figure, Target, of_rounds, ratios
 from benchmarks.lane import Lane
 from benchmarks.log_times import Stretch, await_groups, groups_stretch, transaction_firsts
@@ -75,7 +76,12 @@ def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
         [each.stretch.records_per_s for each in small],
         "windows/s",
         SMALL_WINDOWS,
-        {"images/transaction": statistics.median(each.per_transaction for each in small)},
+        {
+            "windows/CPU s": statistics.median(
+                records_per_cpu_s(each.stretch, each.process) for each in small
+            ),
+            "images/transaction": statistics.median(each.per_transaction for each in small),
+        },
     )
 
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import resource
 import subprocess
+import time
 from pathlib import Path
 
 import confluent_kafka
@@ -28,6 +30,31 @@ def machine_facts() -> dict[str, object]:
         "kafka": packaged_lock().kafka_version,
         "revision": _revision(),
     }
+
+
+class Neighbours:
+    """How much of the machine others used meanwhile: what they take, every absolute figure lacks."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._busy_s = _busy_s()
+        self._ours_s = _ours_s()
+
+    def cores(self) -> float:
+        """Cores in use since the beginning by anybody but this process and its children that have ended."""
+        busy_s = _busy_s() - self._busy_s
+        ours_s = _ours_s() - self._ours_s
+        return max(0.0, busy_s - ours_s) / (time.monotonic() - self._began_s)
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+def _ours_s() -> float:
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _revision() -> str:

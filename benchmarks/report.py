@@ -57,5 +57,4 @@ def write_json(figures: Sequence[Figure], machine: dict[str, object], plan: Plan
 
 
 def _number(value: float) -> str:
-    """Three digits that mean something."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
