@@ -1,6 +1,6 @@
 """A group as a FITS file: an empty primary with the group's facts, one image extension a source.
 
-HDU 0          DATE-OBS, TIMESYS, GROUPID, REVISION, COMPLETE, NEXPECT, NIMAGES, MISSINGn
+HDU 0          DATE-OBS, TIMESYS, GROUPID, REVISION, COMPLETE, NEXPECT, NIMAGES, MISSIn
 HDU 1 ... N    the images by frequency; EXTNAME is the source, header and pixels are the image's
 """
 

@@ -78,7 +78,11 @@ def check_brokers(request_limits: Mapping[int, int], max_record_bytes: int) -> t
 
 
 def check_layout(
-    names: TopicNames, specs: tuple[TopicSpec, ...], states: Mapping[str, TopicState]
+    names: TopicNames,
+    specs: tuple[TopicSpec, ...],
+    states: Mapping[str, TopicState],
+    *,
+    asked_partitions: int | None = None,
 ) -> tuple[Finding, ...]:
     """Compare the topics with what we need.
 
@@ -86,6 +90,7 @@ def check_layout(
         names: the topics' names.
         specs: the topics as we would create them.
         states: the topics that exist, by name.
+        asked_partitions: how many partitions the user asked for, if so.
     """
     findings: list[Finding] = []
     for spec in specs:
@@ -101,6 +106,18 @@ def check_layout(
         findings += _check_retention(names, state)
         findings += _check_replicas(state)
     findings += _check_partitions(names, states)
+    raw = states.get(names.raw)
+    if asked_partitions is not None and raw is not None and raw.partitions != asked_partitions:
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                names.raw,
+                "partitions",
+                f"{raw.partitions}, and {asked_partitions} were asked for. Partitions are not added in "
+                "place, since keys would move and groups split: make new topics under another "
+                "TRAPLINE_TOPIC_PREFIX",
+            )
+        )
     return tuple(findings)
 
 

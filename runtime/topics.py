@@ -88,8 +88,10 @@ def check_topics(settings: TopicsSettings, admin: KafkaAdmin | None = None) -> t
     admin = admin or admin_client(settings)
     require_kafka(admin)
     specs = specs_of(settings)
+    states = describe_topics(admin, specs)
+    asked = settings.partitions if "partitions" in settings.model_fields_set else None
     return (
-        *check_layout(settings.topics, specs, describe_topics(admin, specs)),
+        *check_layout(settings.topics, specs, states, asked_partitions=asked),
         *check_brokers(_request_limits(admin), max_record_bytes(settings)),
     )
 

@@ -110,7 +110,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(args))
 
 
-def run(args: Sequence[str] | None = None) -> int:
+def run(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one way out for each kind of end
     """Run the command line; what goes wrong becomes one line on stderr and the status returned."""
     try:
         status = trapline.main(args=args, prog_name="trapline", standalone_mode=False)
@@ -126,6 +126,8 @@ def run(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except TraplineError as error:
         return _failed(error)
+    except OSError as error:
+        return _failed(_from_system(error))
     except Exception as error:
         ours = _from_kafka(error)
         if ours is None:
@@ -138,6 +140,18 @@ def _failed(error: TraplineError) -> int:
     click.echo(f"trapline: error: {error}", err=True)
     status = getattr(error, "exit_status", EXIT_ERROR)
     return status if isinstance(status, int) else EXIT_ERROR
+
+
+def _from_system(error: OSError) -> TraplineError:
+    """What the operating system refused: a file that can't be written, a full disk, also behind stdout."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return TraplineError(
+            f"{error.filename}: {reason}; choose another place, or make room or the right there"
+        )
+    # Python must not try to write what is left once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return TraplineError(f"the output can't be written: {reason}")
 
 
 def _from_kafka(error: Exception) -> TraplineError | None:

@@ -223,3 +223,12 @@ def test_the_command_line(settings, capsys, monkeypatch):
 def test_settings_are_checked_before_kafka_is_asked():
     with pytest.raises(SettingsError):
         load_settings(TopicsSettings, overrides={"partitions": 0}, known=())
+
+
+def test_another_number_of_partitions_than_there_are_is_not_passed_over(settings, admin):
+    create_topics(settings, admin)
+    assert check_topics(settings, admin) == ()
+    asked = settings.model_copy(update={"partitions": 3})
+    (finding,) = check_topics(asked, admin)
+    assert (finding.topic, finding.setting) == (settings.topics.raw, "partitions")
+    assert "1, and 3 were asked for" in finding.text

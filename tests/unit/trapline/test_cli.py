@@ -172,3 +172,21 @@ def test_public_names():
         assert getattr(trapline, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = trapline.nothing
+
+
+def test_a_file_that_cannot_be_written_is_one_line():
+    error = cli._from_system(PermissionError(13, "Permission denied", "/proc/x.fits"))
+    assert str(error).startswith("/proc/x.fits: Permission denied")
+
+
+def test_a_full_disk_behind_the_output_is_one_line():
+    with open("/dev/full", "w") as full:  # noqa: PTH123  a device
+        ended = subprocess.run(
+            [sys.executable, "-m", "trapline", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "trapline: error: the output can't be written: No space left on device\n"
