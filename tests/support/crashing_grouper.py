@@ -24,7 +24,7 @@ from runtime.settings import load_settings
 from runtime.shutdown import Shutdown
 
 _DELIVERY_S = 0.3  # long enough for images handed to the producer to reach the broker
-_COMMIT_S = 0.002  # into a commit of about 10 ms
+_COMMIT_S = 0.001  # into a commit of about 10 ms
 
 
 class Saboteur:
@@ -38,6 +38,9 @@ class Saboteur:
     def __call__(self, step: Step, images: int) -> None:
         if step is Step.BEFORE_BEGIN:
             self._transactions += 1
+        if step is Step.COMMITTED and self._transactions == self._nth:
+            sys.stdout.write("the commit returned\n")
+            sys.stdout.flush()
         if step is not self._step or self._transactions != self._nth or self._action == "never":
             return
         if step is Step.AFTER_IMAGE and images != self._image:

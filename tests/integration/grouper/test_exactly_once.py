@@ -62,6 +62,7 @@ def test_sigkill_at_each_step_three_times(raw, step, image):
         raw.send(at(kill))
         with GrouperProcess(raw, step, 1, "kill", image, **static) as grouper:
             grouper.wait_for_fault()
+            assert grouper.lines == [line for line in grouper.lines if line.startswith("acting: kill")]
     raw.send(at(KILLS))
     with grouping(raw, **static):
         wait_for_groups(raw, KILLS + 1)

@@ -7,6 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from schemas.digest import frame_digest
 from schemas.window import decode_window
 from tests.support.groups_reader import read_all, read_entries, read_groups
 from tests.support.waiting import timeout_s, wait_until
@@ -85,7 +86,9 @@ def assert_equal_to_truth(pipeline: Pipeline):
     for group in groups:
         assert group.digests == expected[group.timestamp]
         for record in group.records:
-            window = decode_window(frames[int(record.headers["ce_rawoffset"])])
+            frame = frames[int(record.headers["ce_rawoffset"])]
+            assert frame_digest(frame) == expected[group.timestamp][record.headers["ce_subject"]]
+            window = decode_window(frame)
             assert np.array_equal(record.pixels(), window.pixels)
     assert read_all(pipeline.bootstrap, f"{pipeline.prefix}.rejects") == []
 
