@@ -6,6 +6,7 @@ its own work is believed.
 """
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,8 @@ from schemas.topics import TopicNames
 from schemas.window import Window, decode_window
 
 _READ_S = 30.0
+_TRUTH_S = 5.0
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Comparison:
         if timestamp in self._seen:
             return ["this timestamp came twice"]
         self._seen.add(timestamp)
-        self._read_truth()
+        self._wait_for_truth({(timestamp, image.source) for image in group.images})
         expected = {source for at, source in self._truth if at == timestamp}
         problems: list[str] = []
         if lacking := sorted(expected - set(group.sources)):
@@ -116,6 +119,14 @@ class Comparison:
                 window = decode_window(value, headers.pixel_order)
                 self._frames[offset] = _Sent(headers.source, frame_digest(value), window)
         return self._frames.pop(raw_offset)
+
+    def _wait_for_truth(self, images: set[tuple[str, str]]) -> None:
+        """Read on until these are there: a frame's line is written once it is sent, and may come after it."""
+        deadline_s = time.monotonic() + _TRUTH_S
+        self._read_truth()
+        while not images <= self._truth.keys() and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+            self._read_truth()
 
     def _read_truth(self) -> None:
         with self._truth_path.open() as file:

@@ -90,7 +90,8 @@ def test_retention_without_bounds_is_a_warning(kafka, topic_prefix, caplog):
         RunningConnector(kafka.bootstrap_servers, topic_prefix, source("sb0", server.port)) as connector,
     ):
         connector.wait_for(raw=1)
-    assert f"topic='{names.raw}' setting='retention.bytes'" in caplog.text
+    # How a line looks depends on what another test of the process has configured.
+    assert any(names.raw in line and "retention.bytes" in line for line in caplog.text.splitlines())
 
 
 def test_a_frame_larger_than_the_limit_of_its_topic_is_rejected_whole(kafka, topic_prefix):
