@@ -1,6 +1,7 @@
 """`trapline rejects` on a real Kafka: what the two stages reject, and what somebody else put there."""
 
 import json
+import time
 
 import pytest
 
@@ -34,8 +35,14 @@ class Topic:
         self.producer = raw_producer(settings, queue_bytes=64 * 1024**2)
 
     def put(self, value, headers, key=None, partition=0):
-        self.producer.produce(self.name, value=value, key=key, headers=headers, partition=partition)
+        """Append a record, and return once another one would get a later append time (in milliseconds)."""
+        appended_ms = []
+        self.producer.produce(
+            self.name, value=value, key=key, headers=headers, partition=partition,
+            on_delivery=lambda _error, message: appended_ms.append(message.timestamp()[1]),
+        )  # fmt: skip
         assert self.producer.flush(timeout_s(30)) == 0
+        wait_until(lambda: time.time_ns() // 1_000_000 > appended_ms[0], "the clock's next millisecond")
 
     def of_connector(self, number, source="sb0", reason=RejectReason.BAD_MAGIC, partition=0):
         """Bytes between two frames, of which the first are kept."""
