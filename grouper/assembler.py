@@ -5,7 +5,7 @@ of the design, in this order, for each partition:
 
 1. complete: every expected source is present.
 2. overtaken: every missing source that is not silent has shown a later timestamp at an offset after
-   the group's first record.
+   the group's first record, and `reorder_grace_s` of log time have passed since it did.
 3. grace: log time has passed the group's first record by `grace_s`.
 4. quiet: the grouper's own clock has passed it by `grace_s` + 1 s, and nothing is unread.
 
@@ -39,6 +39,8 @@ class Rules:
     Attributes:
         expected: the names of the sources of a complete group, in the order they are published in.
         grace_s: seconds of log time that a group waits for a missing source.
+        reorder_grace_s: seconds of log time between a source's later timestamp and rule 2 counting it.
+            Of two connectors on one source, one can be ahead of the other, and lack what the other has.
         silent_after: closed groups in a row without a source until it is not waited for.
         max_open_groups: groups open at the same time.
         max_open_bytes: bytes of images held by open groups.
@@ -47,6 +49,7 @@ class Rules:
 
     expected: tuple[str, ...]
     grace_s: float = 5.0
+    reorder_grace_s: float = 0.0
     silent_after: int = 3
     max_open_groups: int = 256
     max_open_bytes: int = 2 * 1024**3
@@ -103,7 +106,7 @@ class _OpenGroup:
     opened_log_ms: int
     received_s: float
     members: dict[str, RawRecord] = field(default_factory=dict)
-    overtaken_by: set[str] = field(default_factory=set)
+    overtaken_log_ms: dict[str, int] = field(default_factory=dict)  # by source: when it first moved on
     size: int = 0
 
 
@@ -255,7 +258,7 @@ class Assembler:
         source = seen.headers.source
         for group in self._open.values():
             if group.timestamp_us < seen.timestamp_us:
-                group.overtaken_by.add(source)
+                group.overtaken_log_ms.setdefault(source, self._elapsed_log_ms)
         if not replayed:
             self._silence.shown(source)
 
@@ -287,13 +290,19 @@ class Assembler:
         if len(group.members) == len(self._expected):
             return ClosedBy.COMPLETE
         if all(
-            source in group.members or source in group.overtaken_by or self._silence.is_silent(source)
+            source in group.members or self._overtook(group, source) or self._silence.is_silent(source)
             for source in self._rules.expected
         ):
             return ClosedBy.OVERTAKEN
         if self._elapsed_log_ms - group.opened_log_ms >= self._rules.grace_s * 1000:
             return ClosedBy.GRACE
         return None
+
+    def _overtook(self, group: _OpenGroup, source: str) -> bool:
+        # Counted for each source from its own first later record, and not from when the rule would have
+        # closed the group: that depends on silences past, which nobody knows after a restart.
+        since_ms = group.overtaken_log_ms.get(source)
+        return since_ms is not None and self._elapsed_log_ms - since_ms >= self._rules.reorder_grace_s * 1000
 
     def _over_bounds(self) -> bool:
         rules = self._rules

@@ -35,6 +35,13 @@ class GrouperSettings(TraplineSettings):
         le=86_400,
         description="Seconds of log time that a group waits for a missing source.",
     )
+    reorder_grace_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="Seconds of log time that a group still waits for a source that has moved on. With two "
+        "connectors on the same sources: how far one may be behind the other.",
+    )
     silent_after: int = Field(
         default=3, ge=1, description="Groups in a row without a source until it is not waited for."
     )
@@ -82,6 +89,12 @@ class GrouperSettings(TraplineSettings):
                 "names no source, so no group could be complete; TRAPLINE_SOURCES=NAME=URL,... as for the "
                 "connector",
             )
+        if self.reorder_grace_s >= self.grace_s:
+            yield CrossProblem(
+                ("reorder_grace_s", "grace_s"),
+                f"is {self.reorder_grace_s:g} and grace_s {self.grace_s:g}: grace would close every group "
+                "before a source that has moved on counts; set grace_s above it",
+            )
         if self.remember < REMEMBERED_PER_OPEN_GROUP * self.max_open_groups:
             yield CrossProblem(
                 ("remember", "max_open_groups"),
@@ -100,6 +113,7 @@ class GrouperSettings(TraplineSettings):
         return Rules(
             expected=tuple(source.name for source in self.sources),
             grace_s=self.grace_s,
+            reorder_grace_s=self.reorder_grace_s,
             silent_after=self.silent_after,
             max_open_groups=self.max_open_groups,
             max_open_bytes=self.max_open_bytes,

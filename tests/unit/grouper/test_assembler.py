@@ -141,6 +141,33 @@ def test_overtaken_when_the_missing_source_shows_a_later_timestamp():
     ]
 
 
+def test_with_reorder_grace_overtaken_waits_for_the_other_connector():
+    life = alive(replace(RULES, reorder_grace_s=1.0))
+    # Connector A was cut off from sb2 at timestamp 1, connector B is a little behind.
+    raws = [Raw(1, "sb0"), Raw(1, "sb1"), *whole(2, log_time_ms=500)]
+    assert describe(life.run(raws)) == [(2, ClosedBy.COMPLETE, SOURCES, ())]
+    assert describe(life.feed(Raw(1, "sb2", log_time_ms=1499), 5)) == [(1, ClosedBy.COMPLETE, SOURCES, ())]
+
+
+def test_reorder_grace_counts_for_each_source_from_its_own_later_timestamp():
+    life = alive(replace(RULES, reorder_grace_s=1.0))
+    raws = [
+        Raw(1, "sb0"),
+        Raw(2, "sb1", log_time_ms=100),
+        Raw(2, "sb2", log_time_ms=400),
+        Raw(3, "sb1", log_time_ms=1399),
+    ]
+    assert life.run(raws) == []
+    closed = life.feed(Raw(3, "sb2", log_time_ms=1400), 4)
+    assert describe(closed) == [(1, ClosedBy.OVERTAKEN, ("sb0",), ("sb1", "sb2"))]
+
+
+def test_a_silent_source_needs_no_reorder_grace():
+    life = Life(Catalogue(), committed=(0, 0, {"sb2": 3}), rules=replace(RULES, reorder_grace_s=1.0))
+    closed = life.run([Raw(1, "sb0"), Raw(1, "sb1")])
+    assert describe(closed) == [(1, ClosedBy.OVERTAKEN, ("sb0", "sb1"), ("sb2",))]
+
+
 def test_a_later_timestamp_before_the_groups_first_record_overtakes_nothing():
     life = alive()
     assert life.run([Raw(2, "sb2"), Raw(1, "sb0"), Raw(1, "sb1")]) == []
@@ -361,10 +388,15 @@ def test_each_timestamp_is_published_once_and_each_window_has_one_verdict(raws):
 
 
 @settings(max_examples=600, deadline=None)
-@given(partitions(), st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=6))
-def test_restarts_change_nothing(raws, crashes):
-    straight, straight_verdicts, straight_life = with_restarts(raws, [])
-    broken, broken_verdicts, broken_life = with_restarts(raws, crashes)
+@given(
+    partitions(),
+    st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=6),
+    st.sampled_from((0.0, 0.4, 3.0)),
+)
+def test_restarts_change_nothing(raws, crashes, reorder_grace_s):
+    rules = replace(RULES, reorder_grace_s=reorder_grace_s)
+    straight, straight_verdicts, straight_life = with_restarts(raws, [], rules)
+    broken, broken_verdicts, broken_life = with_restarts(raws, crashes, rules)
     assert describe(broken.entries) == describe(straight.entries)
     assert [g.first_offset for g in broken.entries] == [g.first_offset for g in straight.entries]
     assert broken_verdicts == straight_verdicts

@@ -14,8 +14,9 @@ def load(**settings):
 
 
 def test_the_rules_come_from_the_settings():
-    rules = load(sources="b=tcp://h:1,a=tcp://h:2", grace_s=2, older="group").rules
+    rules = load(sources="b=tcp://h:1,a=tcp://h:2", grace_s=2, reorder_grace_s=1, older="group").rules
     assert (rules.expected, rules.grace_s, rules.group_older) == (("b", "a"), 2.0, True)
+    assert rules.reorder_grace_s == 1.0
 
 
 def test_the_consumer_group_follows_the_prefix():
@@ -30,6 +31,8 @@ def test_the_consumer_group_follows_the_prefix():
         ({"remember": 2000, "max_open_groups": 501}, "4 times max_open_groups"),
         ({"grace_s": 0}, "grace_s"),
         ({"older": "perhaps"}, "older"),
+        ({"reorder_grace_s": 5}, "set grace_s above it"),
+        ({"reorder_grace_s": -1}, "reorder_grace_s"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, text):
