@@ -1,8 +1,9 @@
-"""What runs around a service: its metrics, its health end points, its signals."""
+"""What runs around a service: its memory, its metrics, its health end points, its signals."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from runtime.allocator import keep_freed_memory
 from runtime.health import Check, HealthServer
 from runtime.metrics import show_build_info
 from runtime.settings import ProcessSettings
@@ -22,6 +23,7 @@ def running(room: str, settings: ProcessSettings, *, live: Check, ready: Check) 
     Raises:
         SettingsError: the health port can't be listened on.
     """
+    keep_freed_memory()
     show_build_info(room)
     with ExitStack() as stack:
         shutdown = stack.enter_context(Shutdown())

@@ -81,6 +81,22 @@ def test_the_largest_frame_goes_in_and_comes_out(settings):
     consumer.close()
 
 
+def test_a_record_larger_than_one_fetch_comes_alone(kafka, topic_prefix):
+    settings = TopicsSettings(
+        bootstrap_servers=kafka.bootstrap_servers, topic_prefix=topic_prefix, max_frame_bytes=40 * MIB
+    )
+    create_topics(settings)
+    producer = clients.raw_producer(settings, queue_bytes=128 * MIB)
+    sizes = [10, 40 * MIB, 10 * MIB, 30 * MIB, 10]
+    for size in sizes:
+        producer.produce(settings.topics.raw, bytes(size), b"key", partition=0)
+    assert producer.flush(timeout_s(60)) == 0
+    consumer = clients.log_consumer(settings, group_id=None, queue_bytes=MIB)
+    assign(consumer, settings.topics.raw, [0])
+    assert [len(message.value()) for message in read(consumer, len(sizes))] == sizes
+    consumer.close()
+
+
 def test_the_queue_is_bounded_and_nothing_in_it_is_dropped(settings):
     producer = clients.raw_producer(settings, queue_bytes=MIB)
     refused = 0
