@@ -120,6 +120,7 @@ def log_consumer(
     isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
     enable_partition_eof: bool = False,
     queue_bytes: int = 64 * 1024**2,
+    record_bytes: int | None = None,
     on_error: OnError | None = None,
     on_stats: OnStats | None = None,
     stats_interval_s: float = 5.0,
@@ -140,12 +141,14 @@ def log_consumer(
         enable_partition_eof: emit _PARTITION_EOF events; their offset passes control markers.
         queue_bytes: fetched ahead at most, over all partitions; one fetch, which has to hold the largest
             record, may come on top.
+        record_bytes: the largest record, where it is not an image's: a topic of small records is then
+            read in small fetches, so that looking at one of them does not fetch a window's worth.
         on_error: told of each error of the client.
         on_stats: gets librdkafka's statistics every `stats_interval_s`; only for a client that is
             polled all the time, since they wait inside it.
         stats_interval_s: see on_stats.
     """
-    record_bytes = max_record_bytes(settings)
+    record_bytes = max_record_bytes(settings) if record_bytes is None else record_bytes
     fetch_bytes = max(record_bytes, min(queue_bytes, _FETCH_MAX_BYTES), _MESSAGE_MAX_BYTES)
     session_timeout_ms = round(session_timeout_s * 1000)
     options: dict[str, Any] = {

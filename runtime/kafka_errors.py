@@ -50,7 +50,8 @@ _MEANINGS: dict[int, str] = {
     **dict.fromkeys(
         _UNREACHABLE,
         "Kafka does not answer; is it running, and is TRAPLINE_BOOTSTRAP_SERVERS right? A broker that wants "
-        "TLS or a login does not answer a client that offers none: TRAPLINE_SECURITY_PROTOCOL",
+        "TLS or a login does not answer a client that offers none, nor a broker without TLS one that wants "
+        "it: TRAPLINE_SECURITY_PROTOCOL",
     ),
     KafkaError._AUTHENTICATION: _LOGIN_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED: _LOGIN_FAILED,
@@ -81,7 +82,10 @@ _MEANINGS: dict[int, str] = {
     KafkaError.INVALID_TIMESTAMP: (
         "the topic refuses the record's time; `trapline topics check` names the message.timestamp settings"
     ),
-    KafkaError.INVALID_REPLICATION_FACTOR: "there are fewer brokers than the replication factor asks for",
+    KafkaError.INVALID_REPLICATION_FACTOR: (
+        "there are fewer brokers than the replication factor asks for; lower --replication-factor "
+        "(TRAPLINE_REPLICATION_FACTOR), or start more brokers"
+    ),
     KafkaError.NOT_ENOUGH_REPLICAS: "too few replicas are in sync (min.insync.replicas); is a broker down?",
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: (
         "too few replicas are in sync (min.insync.replicas); is a broker down?"

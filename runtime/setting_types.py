@@ -3,8 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ByteSize, PlainSerializer, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 
 from schemas.source import Source
 
@@ -27,8 +35,36 @@ class CommandLine:
 
 
 def _bytes(value: object) -> object:
-    """'64MiB' as a number; what is none goes on to the field's own check."""
-    return int(TypeAdapter(ByteSize).validate_python(value)) if isinstance(value, str) else value
+    """'64MiB' as a number; what is no text goes on to the field's own check."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(value))
+    except ValidationError:
+        raise ValueError(f"should be a number of bytes such as 268435456 or 256MiB, not {value!r}") from None
+
+
+def _broker_addresses(text: str) -> str:
+    """HOST:PORT,HOST:PORT; checked here, since librdkafka tries to reach what is left of a wrong one."""
+    addresses = _split(text)
+    for address in addresses:
+        if not _is_address(address):
+            raise ValueError(
+                f"should be HOST:PORT,HOST:PORT, e.g. kafka:9092 or [::1]:9092; {address!r} is not one"
+            )
+    if not addresses:
+        raise ValueError("should be HOST:PORT,HOST:PORT, e.g. kafka:9092, and names no broker")
+    return ",".join(addresses)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(f"//{text}")
+        port = url.port
+    except ValueError:
+        return False
+    plain = url.netloc == text and "@" not in text and not any(each.isspace() for each in text)
+    return plain and bool(url.hostname) and bool(port)
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -38,6 +74,9 @@ def _split(text: str) -> tuple[str, ...]:
 def _comma_separated(value: object) -> object:
     return _split(value) if isinstance(value, str) else value
 
+
+BrokerAddresses = Annotated[str, AfterValidator(_broker_addresses), CommandLine(metavar="HOST:PORT,...")]
+"""Kafka brokers: 'HOST:PORT,HOST:PORT'."""
 
 ByteCount = Annotated[int, BeforeValidator(_bytes), CommandLine(metavar="BYTES")]
 """A number of bytes; '64MiB' and '20GiB' are understood too."""
@@ -79,4 +118,4 @@ Sources = Annotated[
     # As one writes them, so that settings that were dumped can be read again.
     PlainSerializer(lambda sources: [str(source) for source in sources]),
 ]
-"""Image servers: 'NAME=URL,NAME=URL'; in TOML also a list of them, or a table NAME -> URL."""
+"""Sources: 'NAME=URL,NAME=URL'; in TOML also a list of them, or a table NAME -> URL."""

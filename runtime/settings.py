@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
+    BaseModel,
     Field,
     SecretStr,
     ValidationError,
@@ -21,7 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from runtime.errors import SettingProblem, SettingsError
 from runtime.kafka_security import KafkaSecurity, SecurityKeys, narrow_security
 from runtime.logs import hide_secrets
-from runtime.setting_types import ByteCount, CommandLine, Names, Sources
+from runtime.setting_types import BrokerAddresses, ByteCount, CommandLine, Names, Sources
 from runtime.settings_sources import (
     CONFIG_FILE_VARIABLE,
     ENV_PREFIX,
@@ -38,6 +39,7 @@ __all__ = [
     "CrossProblem",
     "Names",
     "ProcessSettings",
+    "SourceKeys",
     "Sources",
     "TraplineSettings",
     "declare_settings",
@@ -117,28 +119,32 @@ class ProcessSettings(BaseSettings):
         return self
 
 
-class TraplineSettings(SecurityKeys, ProcessSettings):
-    """What every process that speaks to Kafka can be told."""
+class SourceKeys(BaseModel):
+    """Where frames come from, and how large one may be."""
 
-    bootstrap_servers: str = Field(
-        default="127.0.0.1:9092",
-        min_length=1,
-        description="Kafka brokers to ask first: HOST:PORT,HOST:PORT.",
-    )
-    topic_prefix: str = Field(
-        default="aartfaac",
-        description="First part of the names of the topics PREFIX.raw, .groups, .catalogue and .rejects.",
-    )
     sources: Annotated[Sources, CommandLine(option="--source", repeatable=True, metavar="NAME=URL")] = Field(
         default=(),
-        description="Image servers, one a source: NAME=tcp://HOST:PORT, separated by commas; "
-        "?pixel_order=transposed for images that arrive transposed.",
+        description="Image servers, one a source: NAME=tcp://HOST:PORT, separated by commas; or files of "
+        "frames, NAME=file:///PATH; ?pixel_order=transposed for images that are transposed.",
     )
     max_frame_bytes: ByteCount = Field(
         default=64 * 1024**2,
         ge=1024,
         le=512 * 1024**2,
         description="Largest frame that is accepted; topics and clients are set to carry it.",
+    )
+
+
+class TraplineSettings(SecurityKeys, SourceKeys, ProcessSettings):
+    """What every process that speaks to Kafka can be told."""
+
+    bootstrap_servers: BrokerAddresses = Field(
+        default="127.0.0.1:9092",
+        description="Kafka brokers to ask first: HOST:PORT,HOST:PORT.",
+    )
+    topic_prefix: str = Field(
+        default="aartfaac",
+        description="First part of the names of the topics PREFIX.raw, .groups, .catalogue and .rejects.",
     )
 
     @property

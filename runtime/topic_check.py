@@ -148,7 +148,8 @@ def _check_limits(spec: TopicSpec, state: TopicState) -> Iterator[Finding]:
                 state.name,
                 setting,
                 f"{there or 'unknown'}, should be {rule.words}{wanted}: {rule.why}; "
-                + _alter(state.name, setting, wanted),
+                + _alter(state.name, setting, wanted)
+                + rule.or_else,
             )
 
 
@@ -220,6 +221,7 @@ class _Rule:
     holds: Callable[[str, str], bool]  # (as it is, as wanted)
     words: str
     why: str
+    or_else: str = ""
 
 
 def _at_least(there: str, wanted: str) -> bool:
@@ -231,7 +233,9 @@ def _equal(there: str, wanted: str) -> bool:
 
 
 _RULES: dict[str, _Rule] = {
-    "max.message.bytes": _Rule(_at_least, "at least ", "larger frames would be refused"),
+    "max.message.bytes": _Rule(
+        _at_least, "at least ", "larger frames would be refused", ", or lower TRAPLINE_MAX_FRAME_BYTES"
+    ),
     "message.timestamp.type": _Rule(
         _equal, "", "log time orders the closing of groups, and observation time the catalogue"
     ),

@@ -12,6 +12,7 @@ from runtime.topic_settings import TopicsSettings
 from runtime.topics import check_topics, create_topics, require_good_topics
 from trapline.verb import Verb, VerbGroup
 
+_NOT_OURS = {"sources", "http_host", "http_port"}  # of a process that runs until stopped
 # What becomes part of the lines that `acls` prints.
 _ACL_SETTINGS = {"bootstrap_servers", "topic_prefix", "grouper_group_id"}
 
@@ -40,7 +41,7 @@ def command() -> None:
         trapline topics create --topic-prefix lwa --partitions 4
     """,
 )
-@settings_options(TopicsSettings, exclude={"sources"})
+@settings_options(TopicsSettings, exclude=_NOT_OURS)
 def create(settings: TopicsSettings) -> None:
     """Make the topics that do not exist, then check all of them.
 
@@ -60,7 +61,7 @@ def create(settings: TopicsSettings) -> None:
         trapline topics check --topic-prefix lwa --max-frame-bytes 16MiB
     """,
 )
-@settings_options(TopicsSettings, exclude={"sources"})
+@settings_options(TopicsSettings, exclude=_NOT_OURS)
 def check(settings: TopicsSettings) -> None:
     """Compare the topics with what we need; end with status 1 where something is wrong."""
     findings = check_topics(settings)

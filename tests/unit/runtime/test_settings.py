@@ -187,6 +187,27 @@ def test_bytes_with_a_unit(monkeypatch):
     monkeypatch.setenv("TRAPLINE_MAX_FRAME_BYTES", "many")
     (problem,) = problems()
     assert problem.key == "TRAPLINE_MAX_FRAME_BYTES"
+    assert problem.text == "should be a number of bytes such as 268435456 or 256MiB, not 'many'"
+
+
+@pytest.mark.parametrize("servers", ["kafka:9092", "a.b:1,c:65535", "[::1]:9092", "10.0.0.1:9092"])
+def test_brokers(servers):
+    assert load(bootstrap_servers=servers).bootstrap_servers == servers
+
+
+def test_spaces_between_brokers_go():
+    assert load(bootstrap_servers=" a:1, b:2 ,").bootstrap_servers == "a:1,b:2"
+
+
+@pytest.mark.parametrize(
+    "servers",
+    ["kafka", "kafka:", ":9092", "kafka:port", "kafka:0", "kafka:70000", "http://kafka:9092", "me@kafka:1",
+     "kafka:9092/topic", "ka fka:9092", "kafka:9092;b:1", ""],
+)  # fmt: skip
+def test_wrong_brokers(servers):
+    (problem,) = problems(bootstrap_servers=servers)
+    assert problem.key == "bootstrap_servers"
+    assert "should be HOST:PORT" in problem.text
 
 
 def test_names_from_text_and_list():

@@ -71,7 +71,7 @@ def test_verbs_of_verbs_have_examples(group, verb, capsys):
     [
         (["frobnicate"], "No such command 'frobnicate'"),
         (["topics", "check", "--no-such"], "No such option"),
-        (["topics", "check", "--http-port", "x", "--topic-prefix", "a b"], "2 settings are wrong"),
+        (["topics", "check", "--partitions", "x", "--topic-prefix", "a b"], "2 settings are wrong"),
         (["topics", "check", "--config", "gone.toml"], "gone.toml: can't be read"),
     ],
 )
