@@ -147,9 +147,8 @@ def _check_limits(spec: TopicSpec, state: TopicState) -> Iterator[Finding]:
                 Severity.ERROR,
                 state.name,
                 setting,
-                f"{there or 'unknown'}, should be {rule.words}{wanted}: {rule.why}; "
-                + _alter(state.name, setting, wanted)
-                + rule.or_else,
+                f"{there or 'unknown'}, should be {rule.words}{wanted}: {rule.why}; {rule.instead}"
+                + _alter(state.name, setting, wanted),
             )
 
 
@@ -221,7 +220,7 @@ class _Rule:
     holds: Callable[[str, str], bool]  # (as it is, as wanted)
     words: str
     why: str
-    or_else: str = ""
+    instead: str = ""
 
 
 def _at_least(there: str, wanted: str) -> bool:
@@ -234,7 +233,7 @@ def _equal(there: str, wanted: str) -> bool:
 
 _RULES: dict[str, _Rule] = {
     "max.message.bytes": _Rule(
-        _at_least, "at least ", "larger frames would be refused", ", or lower TRAPLINE_MAX_FRAME_BYTES"
+        _at_least, "at least ", "larger frames would be refused", "lower TRAPLINE_MAX_FRAME_BYTES, or "
     ),
     "message.timestamp.type": _Rule(
         _equal, "", "log time orders the closing of groups, and observation time the catalogue"
