@@ -5,9 +5,11 @@ inside a BytesIO, of which CPython gives out a writable view first and, once tha
 itself. (`bytes(bytearray)` costs 6 ms per 4 MiB in page faults, this 0.2.) The view is always released
 before the bytes are handed out, so nobody can write into them.
 
-The work is linear in the bytes that came, whatever they are. No byte is searched for a magic twice, the
-buffer is moved only when half of it was used up, and texts that overlap are read few times, since a text
-ends at the first byte that is not printable and every acceptable length of a text has one.
+The work is linear in the bytes that came, whatever they are. The buffer is moved only when half of it was
+used up. A byte of a text is read once: a header within which another begins is refused unread, so two
+headers never share a text, and a text never holds a header, since every acceptable length has a byte that
+is not printable. Of headers that follow closely upon each other only the last in 512 bytes is judged: a
+stream of nothing but magics costs 8 ms/MiB, one of small good frames 12 (one after the other it was 600).
 """
 
 from collections import deque
@@ -46,10 +48,11 @@ class FrameDecoder:
     Lengths are checked before memory is given to them. The bytes of all events together are the bytes
     that were given, in their order.
 
-    A frame header that cannot be true (lengths over the limits or other than the FITS header says, a
-    FITS header that cannot be read) is skipped, and the search for the next magic goes on right behind
-    its own, so that no true frame is lost with it. Bytes skipped in a row are one event; a run is cut at
-    a magic once it has `max_reject_bytes`, so that a server whose every frame is refused is noticed.
+    A frame header that cannot be true (lengths over the limits or other than the FITS header says, a FITS
+    header that cannot be read, another header that begins within its 512 bytes) is skipped, and the
+    search for the next magic goes on right behind its own, so that no true frame is lost with it. Bytes
+    skipped in a row are one event; a run is cut at a magic once it has `max_reject_bytes`, so that a
+    server whose every frame is refused is noticed.
     """
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
@@ -230,9 +233,7 @@ class FrameDecoder:
     def _take_header(self) -> bool:
         """Judge the frame header at `_start`, and begin its frame; whether anything came of it.
 
-        It is judged as soon as its lengths are there, again when the FITS text is, and never later. With
-        a text that begins 512 bytes on and ends at the first byte no text may hold, at most the headers
-        within those 512 bytes can share it; that bounds the work on a hostile stream.
+        It is judged as soon as its lengths are there, again when the FITS text is, and never later.
         """
         have = self._end - self._start
         if have < LENGTHS_END:
@@ -240,6 +241,7 @@ class FrameDecoder:
         fits_bytes, pixels_bytes = read_lengths(self._buffer, self._start)
         try:
             check_lengths(fits_bytes, pixels_bytes, self._limits)
+            self._check_padding()
             pixels_offset = HEADER_SIZE + fits_bytes
             if have < pixels_offset:
                 return self._closed and self._refuse_incomplete(have)
@@ -254,12 +256,35 @@ class FrameDecoder:
         self._begin_frame(cards, pixels_offset, total)
         return True
 
+    def _check_padding(self) -> None:
+        """Refuse a header within which another one begins: behind its lengths a true one is zeros."""
+        found = self._buffer.find(MAGIC_BYTES, self._start + len(MAGIC_BYTES), self._header_end())
+        if found >= 0:
+            raise FrameError(
+                f"the next frame begins {found - self._start} bytes after the beginning of this one, within "
+                f"its header of {HEADER_SIZE}",
+                reason=RejectReason.INCOMPLETE,
+            )
+
+    def _header_end(self) -> int:
+        return min(self._start + HEADER_SIZE, self._end)
+
     def _refuse(self, reason: RejectReason, detail: str) -> bool:
-        """Skip the magic at `_start` alone: a true frame may begin right behind it."""
+        """Skip the header at `_start`, up to where a true frame may begin.
+
+        That is right behind its magic, or at the last magic within its 512 bytes: the headers between
+        would be refused because of that one. What is reported is the same for both, so bytes that come
+        later or sooner change nothing; where a run is cut, each magic has to be looked at.
+        """
         if self._refusal is None:
             self._refusal = (reason, detail)
-        self._skip(len(MAGIC_BYTES))
-        self._at_magic = False
+        last = self._buffer.rfind(MAGIC_BYTES, self._start + len(MAGIC_BYTES), self._header_end())
+        if last >= 0 and self._skipped_bytes + last - self._start <= self._limits.max_reject_bytes:
+            self._skip(last - self._start)
+            self._find_magic()
+        else:
+            self._skip(len(MAGIC_BYTES))
+            self._at_magic = False
         return True
 
     def _refuse_incomplete(self, have: int) -> bool:

@@ -200,6 +200,7 @@ RESYNC = {
         pack_frame(make_cards().replace(b"NAXIS ", b"NOAXIS"), bytes(1536)),
         RejectReason.NO_NAXIS,
     ),
+    "cut within its header": (GOOD[:40], RejectReason.INCOMPLETE),
     "header unreadable": (
         pack_frame(b"\xff" * 160, bytes(1536)),
         RejectReason.HEADER_UNREADABLE,
@@ -239,6 +240,13 @@ def test_skipped_bytes_in_a_row_are_one_event_with_the_first_refusal():
     assert first.reason is RejectReason.LENGTHS_REFUSED
     assert "max_frame_bytes" in first.detail
     assert second.data == GOOD
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 7, 600])
+def test_a_run_of_magics_is_cut_at_the_same_ones_however_they_come(chunk):
+    events = decode(MAGIC_BYTES * 500, chunk=chunk, limits=FrameLimits(max_reject_bytes=300))
+    assert [event.total_bytes for event in events] == [304] * 13 + [48]
+    assert {len(event.data) for event in events[:-1]} == {300}
 
 
 def test_kept_bytes_are_capped():

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from schemas.frame import FrameDecoder, FrameLimits
-from tests.support.frames import MAGIC_BYTES, T0_US, make_cards, make_frame, pack_frame
+from tests.support.frames import HEADER_SIZE, MAGIC_BYTES, T0_US, make_cards, make_frame, pack_frame
 
 KIB = 1024
 PLAUSIBLE = MAGIC_BYTES + struct.pack("<II", 64 * KIB, 4)
@@ -17,6 +17,11 @@ STREAMS = {
     "headers that each ask for 64 KiB of text": PLAUSIBLE,
     "such headers with readable text between": PLAUSIBLE * 30 + READABLE * 80,
     "frames that are one pixel short": pack_frame(make_cards(), bytes(1532)),
+    "headers of a frame, one in another": PLAUSIBLE.ljust(HEADER_SIZE - 8, b"\0"),
+    "headers whose text ends at once": (MAGIC_BYTES + struct.pack("<II", 64 * KIB, 4)).ljust(600, b" "),
+    "headers that can't be true, as far apart as helps": (MAGIC_BYTES + b"\xff" * 8).ljust(
+        HEADER_SIZE, b"\0"
+    ),
     "beginnings of magics": MAGIC_BYTES[:7],
     "small good frames": make_frame(T0_US, shape=(2, 2)),
 }
@@ -57,6 +62,19 @@ def test_work_is_linear(name, read):
     large_s, total = consume(large, READS[read])
     assert total == len(large)
     assert large_s < 24 * max(small_s, 0.003)
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_stream_costs_much_more_than_small_frames(name, read):
+    """At most 1.5 times as much as it asks for, 3.5 times in a few bytes; once it was 50 times."""
+    size = 256 * KIB
+    benign = repeated(make_frame(T0_US, shape=(2, 2)), size)
+    hostile = repeated(STREAMS[name], size)
+    # In turns, so that what else the machine does meets both.
+    costs = [[consume(stream, READS[read])[0] for stream in (benign, hostile)] for _ in range(3)]
+    benign_s, hostile_s = (min(cost) for cost in zip(*costs, strict=True))
+    assert hostile_s < 12 * benign_s
 
 
 @pytest.mark.parametrize(
