@@ -1,6 +1,7 @@
 """An image as a standard FITS file: the value of a record of the groups topic."""
 
 import re
+from functools import lru_cache
 from io import BytesIO
 from typing import Final
 
@@ -31,6 +32,7 @@ _QUOTED_FREQUENCY: Final = re.compile(
 # DATE-OBS as the FITS standard has it (section 9.1.1); 'Z' and offsets are ISO 8601, and not FITS.
 _DATE_OBS: Final = b"DATE-OBS"
 _LEGAL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?)?", re.ASCII)
+_CHECKED: Final = frozenset({b"RESTFRQ ", b"RESTFREQ", _DATE_OBS})
 _CONTINUE: Final = b"CONTINUE"
 _ZERO_CHECKSUM: Final = b"0" * 16
 _CHECKSUM_CARD: Final = b"CHECKSUM= '%b'   / of the whole file"
@@ -111,10 +113,15 @@ def _kept_cards(cards: Cards) -> list[bytes]:
     for card in cards.cards():
         keyword = card[:KEYWORD_SIZE]
         # A long string goes on in CONTINUE cards; without its beginning they would mean nothing.
-        dropped = (dropped and keyword == _CONTINUE) or _REPLACED.fullmatch(keyword) is not None
+        dropped = (dropped and keyword == _CONTINUE) or _is_replaced(keyword)
         if not dropped:
-            kept.append(_legal(keyword, card, cards))
+            kept.append(_legal(keyword, card, cards) if keyword in _CHECKED else card)
     return kept
+
+
+@lru_cache(maxsize=4096)  # a telescope's headers have the same keywords, image for image
+def _is_replaced(keyword: bytes) -> bool:
+    return _REPLACED.fullmatch(keyword) is not None
 
 
 def _legal(keyword: bytes, card: bytes, cards: Cards) -> bytes:

@@ -1,6 +1,7 @@
 """The frequency of an image, from its FITS header."""
 
 import math
+from collections.abc import Iterator
 from typing import Final
 
 from schemas.cards import Cards
@@ -22,9 +23,7 @@ def frequency_hz(cards: Cards) -> float:
         FrequencyError: none of them is there (reason `no_frequency`) or usable (`bad_frequency`).
     """
     unusable: list[str] = []
-    for name in (*_REST_KEYWORDS, _frequency_axis(cards)):
-        if name is None:
-            continue
+    for name in _candidates(cards):
         try:
             value = cards.get_float(name)
             if value is not None:
@@ -42,6 +41,14 @@ def frequency_hz(cards: Cards) -> float:
             f"no frequency can be used: {'; '.join(unusable)}", reason=RejectReason.BAD_FREQUENCY
         )
     raise FrequencyError("the header has no RESTFRQ, no RESTFREQ and no axis of CTYPEn FREQ with CRVALn")
+
+
+def _candidates(cards: Cards) -> Iterator[str]:
+    """The keywords that may hold the frequency, the best first; the axes are looked at only where needed."""
+    yield from _REST_KEYWORDS
+    axis = _frequency_axis(cards)
+    if axis is not None:
+        yield axis
 
 
 def _frequency_axis(cards: Cards) -> str | None:
