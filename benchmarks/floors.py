@@ -19,7 +19,7 @@ from benchmarks.producing import Headers, produce
 from runtime.kafka import log_consumer, raw_producer, transactional_producer
 from runtime.settings import TraplineSettings, load_settings
 from schemas.frame_layout import HEADER_SIZE, LENGTHS_END, read_lengths
-from schemas.source import Source
+from schemas.source import ServerSource
 
 RECEIVED = "received"
 """The header of the bare pipeline: when a frame's last byte was read, microseconds since 1970."""
@@ -42,6 +42,7 @@ def connector(queue_bytes: int, stamp: bool) -> None:
     threads = [
         threading.Thread(target=_carry, args=(source, producer, settings.topics.raw, stamp))
         for source in settings.sources
+        if isinstance(source, ServerSource)
     ]
     for thread in threads:
         thread.start()
@@ -50,7 +51,7 @@ def connector(queue_bytes: int, stamp: bool) -> None:
     producer.flush()
 
 
-def _carry(source: Source, producer: Producer, topic: str, stamp: bool) -> None:
+def _carry(source: ServerSource, producer: Producer, topic: str, stamp: bool) -> None:
     with socket.create_connection((source.host, source.port)) as connection:
         head = connection.recv(LENGTHS_END, socket.MSG_PEEK | socket.MSG_WAITALL)
         size = HEADER_SIZE + sum(read_lengths(head))

@@ -4,13 +4,13 @@ import socket
 import struct
 from typing import Final
 
-from schemas.source import Source
+from schemas.source import ServerSource
 
 # A peer that vanished (a cable, a firewall) is noticed after 60 + 3 x 20 s of silence; a silent one answers.
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
 
 
-def connect(source: Source, *, timeout_s: float, tick_s: float) -> socket.socket:
+def connect(source: ServerSource, *, timeout_s: float, tick_s: float) -> socket.socket:
     """Connect to an image server.
 
     The socket's `recv_into` blocks, and raises BlockingIOError after `tick_s` without a byte. The time-out

@@ -7,6 +7,10 @@ class ConnectorError(TraplineError):
     """The connector can't go on, or could not end as it should; the text says why and what helps."""
 
 
+class FileSourceError(ConnectorError):
+    """A file:// source has no file that can be read, or some of its files could not be read."""
+
+
 class DeliveryError(ConnectorError):
     """Kafka refuses frames for a reason that no waiting mends."""
 

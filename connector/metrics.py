@@ -22,6 +22,14 @@ class Ending(StrEnum):
     STOPPED = "stopped"  # by us: asked to stop
 
 
+class FileOutcome(StrEnum):
+    """What became of a file of a file:// source."""
+
+    READ = "read"  # to its end
+    FAILED = "failed"  # could not be opened, or not be read to its end
+    LEFT_OUT = "left_out"  # a folder, a pipe or a device, in a folder of files
+
+
 class Refusal(StrEnum):
     """Why Kafka did not take a record."""
 
@@ -77,7 +85,14 @@ CONNECT_FAILURES = Counter(
 ENDINGS = Counter(
     "trapline_connector_connections_ended_total", "Connections by what ended them.", ["source", "cause"]
 )
-CONNECTED = Gauge("trapline_connector_connected", "1 while the source is connected.", _SOURCE)
+FILES = Counter(
+    "trapline_connector_files_total",
+    "Files of a file:// source by what became of them.",
+    ["source", "outcome"],
+)
+CONNECTED = Gauge(
+    "trapline_connector_connected", "1 while the source is connected, or its files are read.", _SOURCE
+)
 SILENT = Gauge(
     "trapline_connector_silent", "1 while the source is connected and has sent nothing for long.", _SOURCE
 )
@@ -143,6 +158,9 @@ class SourceCounts:
         self.connect_failures = Count(CONNECT_FAILURES.labels(source))
         self.endings: Mapping[Ending, Count] = {
             ending: Count(ENDINGS.labels(source, ending.value)) for ending in Ending
+        }
+        self.files: Mapping[FileOutcome, Count] = {
+            outcome: Count(FILES.labels(source, outcome.value)) for outcome in FileOutcome
         }
         self.delivered: Mapping[Destination, Count] = {
             destination: Count(DELIVERED.labels(source, destination.value)) for destination in Destination

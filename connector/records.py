@@ -50,6 +50,8 @@ class RecordMaker:
         self._names = names
         self._max_future_us = round(max_future_s * _SECOND_US)
         self._latest_reject_us = 0
+        self.place = ""
+        """Where the source is read at present, for the details of rejects: the name of a file."""
 
     def frame(self, frame: Frame, receive_time_us: int) -> Record:
         """The record of a whole frame: raw, or rejects where it has no timestamp that can be used.
@@ -120,7 +122,7 @@ class RecordMaker:
             self._source.name,
             timestamp_us,
             reason,
-            detail,
+            f"{self.place}: {detail}" if self.place else detail,
             receive_time_us,
             total_bytes,
             truncated=len(data) < total_bytes,

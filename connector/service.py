@@ -1,4 +1,4 @@
-"""The connector's process: a thread for each image server, one for Kafka, and an orderly end.
+"""The connector's process: a thread for each source, one for Kafka, and an orderly end.
 
 What was read in full is in Kafka, or in this process's bounded memory, or in rejects with its reason. A
 SIGKILL costs what is in memory: frames that Kafka had not acknowledged yet. A stop waits for them.
@@ -12,8 +12,8 @@ from typing import Final
 from connector.errors import UndeliveredError
 from connector.metrics import Destination, SourceCounts
 from connector.publisher import Publisher
+from connector.readers import find_files, make_readers, unread_files
 from connector.settings import ConnectorSettings
-from connector.source import SourceReader
 from connector.topics import wait_for_kafka
 from runtime.health import Heartbeat
 from runtime.kafka_probe import KafkaProbe
@@ -33,7 +33,7 @@ class Summary:
 
     Attributes:
         frames: read in full.
-        read_bytes: read from the image servers.
+        read_bytes: read from the sources.
         delivered: frames that are in raw, acknowledged.
         rejects: frames and runs of bytes rejected.
         undelivered: records that were given up.
@@ -47,7 +47,7 @@ class Summary:
 
 
 class ConnectorService:
-    """Reads every source into Kafka until a stop is asked for."""
+    """Reads every source into Kafka until a stop is asked for, or files have come to their end."""
 
     def __init__(self, settings: ConnectorSettings) -> None:
         """Prepare; nothing is connected yet."""
@@ -57,16 +57,10 @@ class ConnectorService:
         self._stop = threading.Event()
         self._publisher = Publisher(settings)
         self._counts = {source.name: SourceCounts(source.name) for source in settings.sources}
-        self._readers = [
-            SourceReader(
-                source,
-                settings,
-                publish=self._publisher.outlet(source, self._counts[source.name]).publish,
-                counts=self._counts[source.name],
-                stop=self._stop,
-            )
-            for source in settings.sources
+        self._outlets = [
+            self._publisher.outlet(source, self._counts[source.name]) for source in settings.sources
         ]
+        self._readers = make_readers(settings, self._outlets, self._stop)
         self._reading = False
 
     def stuck(self) -> str | None:
@@ -87,22 +81,30 @@ class ConnectorService:
         )
 
     def run(self, shutdown: Shutdown) -> Summary:
-        """Read until a stop is asked for, then deliver what was read.
+        """Read until a stop is asked for, or all sources are files and were read; deliver what was read.
 
         Raises:
+            FileSourceError: at the start, a file:// source has no file; in the end, one could not be read.
             DeliveryError: Kafka refuses frames for a reason that no waiting mends.
             UndeliveredError: the stop gave up waiting for Kafka.
             KafkaUnavailableError, MissingTopicError, TopicCheckError: at the start; see `wait_for_kafka`.
         """
+        find_files(self._readers)
         if not wait_for_kafka(self._settings, shutdown, self._heartbeat):
             return Summary()
         self._publisher.start()
         self._reading = True
         for reader in self._readers:
             reader.start()
-        while self._failure() is None and not shutdown.wait(_WATCH_S):
+        while self._failure() is None and not self._all_done() and not shutdown.wait(_WATCH_S):
             self._heartbeat.beat()
         return self._end()
+
+    def _all_done(self) -> bool:
+        """Whether nothing more can be read, and Kafka has acknowledged everything."""
+        return all(reader.finished for reader in self._readers) and not any(
+            outlet.waiting_records for outlet in self._outlets
+        )
 
     def _failure(self) -> Exception | None:
         """What no thread of ours will get over."""
@@ -129,6 +131,7 @@ class ConnectorService:
                 f"{undelivered} of the records that were read are not in Kafka: it did not acknowledge them "
                 f"within {self._settings.flush_timeout_s:g} s (TRAPLINE_FLUSH_TIMEOUT_S)"
             )
+        failure = failure or unread_files(self._readers)
         if failure is not None:
             raise failure
         return summary

@@ -3,26 +3,22 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from connector.backoff import Backoff
 from connector.connection import connect
 from connector.frame_watch import FrameWatch
-from connector.metrics import Ending, SourceCounts
-from connector.records import Record, RecordMaker
-from connector.seldom import Seldom
-from connector.settings import ConnectorSettings
+from connector.intake import Intake
+from connector.metrics import Ending
+from connector.reading_keys import ReadingKeys
 from runtime.logs import get_logger
 from schemas.errors import ResyncError
-from schemas.frame import Frame, FrameDecoder, Skipped
-from schemas.record_headers import RejectHeaders
-from schemas.source import Source
+from schemas.frame import FrameDecoder
+from schemas.source import ServerSource
 
 log = get_logger(__name__)
 
 _TICK_S: Final = 0.2  # between looks at the clock, and at whether to stop, while no byte comes
-_REJECT_LINES_S: Final = 5.0  # each reject is counted; a hostile server must not fill the log
 
 
 class SourceReader:
@@ -32,15 +28,15 @@ class SourceReader:
         source: which server.
         problem: why no frames can come at present; None while connected.
         failure: what ended the thread, if anything but a stop did.
+        finished: whether there is nothing more to read; a server may always send more.
     """
 
     def __init__(
         self,
-        source: Source,
-        settings: ConnectorSettings,
+        source: ServerSource,
+        settings: ReadingKeys,
         *,
-        publish: Callable[[Record], None],
-        counts: SourceCounts,
+        intake: Intake,
         stop: threading.Event,
     ) -> None:
         """Prepare; `start` connects.
@@ -48,20 +44,18 @@ class SourceReader:
         Args:
             source: which server.
             settings: limits and time-outs.
-            publish: takes a record; may wait as long as it likes.
-            counts: of this source.
+            intake: where what is read goes; also has the source's counts.
             stop: set when reading is to end.
         """
         self.source = source
         self.problem: str | None = "not connected yet"
         self.failure: Exception | None = None
+        self.finished: Final = False
         self._settings = settings
-        self._publish = publish
-        self._counts = counts
+        self._intake = intake
+        self._counts = intake.counts
         self._stop = stop
-        self._maker = RecordMaker(source, settings.topics, max_future_s=settings.max_future_s)
         self._silent = False
-        self._reject_lines = Seldom(_REJECT_LINES_S)
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s)
         self._idle = threading.Event()  # no connection is open, and nothing read is in hand
         self._idle.set()
@@ -93,9 +87,12 @@ class SourceReader:
             self._not_connected(error)
             return
         self._idle.clear()
+        frames = self._counts.frames.total
         with connection:
             self._connected()
             ending, cause = self._read(connection)
+        if self._counts.frames.total > frames:
+            self._backoff.reset()
         self._disconnected(ending, cause)
         self._idle.set()
 
@@ -122,7 +119,7 @@ class SourceReader:
                     read_bytes.add(size)
                     if self._silent:
                         self._show_silence(0.0)
-                    ended_frame = self._take(decoder)
+                    ended_frame = self._intake.take(decoder)
                     watch.received(time.monotonic(), in_frame=decoder.in_frame, ended_frame=ended_frame)
                 stalled = watch.stalled(time.monotonic()) if decoder.in_frame else None
                 if stalled is not None:
@@ -135,62 +132,7 @@ class SourceReader:
         else:
             return Ending.STOPPED, "asked to stop"
         finally:
-            self._take_rest(decoder)
-
-    def _take(self, decoder: FrameDecoder) -> bool:
-        """Hand over what the decoder has found; whether a frame was among it.
-
-        Raises:
-            ResyncError: the stream is of no more use.
-        """
-        receive_time_us = time.time_ns() // 1000
-        ended_frame = False
-        while (event := decoder.next_event()) is not None:
-            if isinstance(event, Frame):
-                ended_frame = True
-                self._take_frame(event, receive_time_us)
-            else:
-                self._counts.resyncs.add()
-                self._take_skipped(event, receive_time_us)
-        return ended_frame
-
-    def _take_frame(self, frame: Frame, receive_time_us: int) -> None:
-        self._backoff.reset()
-        self._counts.frames.add()
-        self._counts.last_frame.set(receive_time_us / 1e6)
-        self._hand_over(self._maker.frame(frame, receive_time_us))
-
-    def _take_skipped(self, skipped: Skipped, receive_time_us: int) -> None:
-        self._counts.skipped_bytes.add(skipped.total_bytes)
-        self._hand_over(self._maker.skipped(skipped, receive_time_us))
-
-    def _hand_over(self, record: Record) -> None:
-        if isinstance(record.headers, RejectHeaders):
-            self._tell_reject(record.headers)
-        self._publish(record)
-
-    def _tell_reject(self, headers: RejectHeaders) -> None:
-        self._counts.reject(headers.reason)
-        untold = self._reject_lines.due(time.monotonic())
-        if untold is not None:
-            log.warning(
-                "rejected",
-                source=self.source.name,
-                reason=headers.reason.value,
-                detail=headers.detail,
-                not_logged_before=untold,
-            )
-
-    def _take_rest(self, decoder: FrameDecoder) -> None:
-        """What is left at the end of a connection: an incomplete frame, and true ones that it swallowed."""
-        receive_time_us = time.time_ns() // 1000
-        event: Frame | Skipped | None = decoder.close()
-        while event is not None:
-            if isinstance(event, Frame):
-                self._take_frame(event, receive_time_us)
-            else:
-                self._take_skipped(event, receive_time_us)
-            event = decoder.next_event()
+            self._intake.take_rest(decoder)
 
     def _show_silence(self, silent_s: float) -> None:
         """Tell once when a source falls silent, and once when it is back."""

@@ -22,7 +22,7 @@ from emulator.switchboard import Departure, Port, Switchboard
 from emulator.truth import TruthFile
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
-from schemas.source import Source
+from schemas.source import ServerSource
 
 log = get_logger(__name__)
 
@@ -51,13 +51,13 @@ class Emulator:
         self._ports: dict[str, Port] = {}
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[ServerSource, ...]:
         """The servers as a connector is told of them, with their real ports."""
         settings = self._settings
         # A client cannot connect to "all addresses"; on this machine the loopback address does.
         host = "127.0.0.1" if settings.emulator_host in _ANY_ADDRESS else settings.emulator_host
         return tuple(
-            Source(name, host, port.number, settings.emulator_pixel_order)
+            ServerSource(name, host, port.number, pixel_order=settings.emulator_pixel_order)
             for name, port in self._ports.items()
         )
 

@@ -1,9 +1,11 @@
-"""Sources: the image servers, as the configuration names them."""
+"""Sources: the image servers, and the files of frames, as the configuration names them."""
 
 import re
-from dataclasses import dataclass
-from typing import Final, Self
-from urllib.parse import parse_qsl, urlsplit
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from schemas.errors import SourceError
 from schemas.window import PixelOrder
@@ -13,41 +15,42 @@ SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _USER: Final = re.compile(r"//.*@")  # may hold a password, which no message repeats
-_FORM: Final = "NAME=tcp://HOST:PORT[?pixel_order=fits|transposed]"
+_QUERY: Final = "[?pixel_order=fits|transposed]"
+_FORM: Final = f"NAME=tcp://HOST:PORT{_QUERY}"
+_FILE_FORM: Final = f"NAME=file:///ABSOLUTE/PATH{_QUERY}"
 _MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One image server.
+class Source(ABC):
+    """Where the frames of one name come from.
 
     Attributes:
         name: matches `SOURCE_NAME`.
-        host: a name or an address; IPv6 without brackets.
-        port: 1 to 65535.
         pixel_order: of its frames.
     """
 
     name: str
-    host: str
-    port: int
-    pixel_order: PixelOrder = PixelOrder.FITS
+    pixel_order: PixelOrder = field(default=PixelOrder.FITS, kw_only=True)
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read 'NAME=tcp://HOST:PORT?pixel_order=transposed'.
+    @staticmethod
+    def parse(text: str) -> "Source":
+        """Read 'NAME=tcp://HOST:PORT?pixel_order=transposed' or 'NAME=file:///PATH?pixel_order=transposed'.
 
         Raises:
             SourceError: names the part that is wrong.
         """
         name, equals, url = text.strip().partition("=")
         if not equals:
-            raise SourceError(f"source {text!r}: no '=' between name and URL; write {_FORM}")
-        return cls.from_url(name.strip(), url.strip())
+            raise SourceError(
+                f"source {text!r}: no '=' between name and URL; write {_FORM} or {_FILE_FORM}; "
+                "a comma in a path is %2C"
+            )
+        return Source.from_url(name.strip(), url.strip())
 
-    @classmethod
-    def from_url(cls, name: str, url: str) -> Self:
-        """Make a source of a name and a URL 'tcp://HOST:PORT?pixel_order=transposed'.
+    @staticmethod
+    def from_url(name: str, url: str) -> "Source":
+        """Make a source of a name and a URL, 'tcp://HOST:PORT' or 'file:///PATH'.
 
         Raises:
             SourceError: names the part that is wrong.
@@ -56,28 +59,61 @@ class Source:
         where = f"source {name}: URL {_USER.sub('//…@', url)!r}"
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
         except ValueError as error:
             raise SourceError(f"{where}: {error}; write {_FORM}") from None
-        if parts.scheme != "tcp":
-            raise SourceError(f"{where} begins with {parts.scheme!r}, not tcp://")
-        if parts.username is not None or parts.path not in ("", "/") or parts.fragment:
-            raise SourceError(f"{where} has more than host, port and pixel_order")
-        if not host or _HOST.fullmatch(host) is None:
-            raise SourceError(f"{where} has no usable host; write {_FORM}")
-        if port is None or not 0 < port <= _MAX_PORT:
-            raise SourceError(f"{where} has no port between 1 and {_MAX_PORT}")
-        return cls(name, host, port, _pixel_order(name, parts.query))
+        if parts.scheme == "tcp":
+            return _server(name, parts, where)
+        if parts.scheme == "file":
+            return _file(name, url, parts, where)
+        raise SourceError(f"{where} begins with {parts.scheme!r}, not tcp:// or file://")
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """The URL; without the query where the pixel order is the usual one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        query = "" if self.pixel_order is PixelOrder.FITS else f"?pixel_order={self.pixel_order.value}"
-        return f"tcp://{host}:{self.port}{query}"
+
+    @property
+    def query(self) -> str:
+        """The end of the URL."""
+        return "" if self.pixel_order is PixelOrder.FITS else f"?pixel_order={self.pixel_order.value}"
 
     def __str__(self) -> str:
         return f"{self.name}={self.url}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSource(Source):
+    """One image server.
+
+    Attributes:
+        host: a name or an address; IPv6 without brackets.
+        port: 1 to 65535.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """tcp://HOST:PORT."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}{self.query}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource(Source):
+    """A file of frames, one after the other as on the wire, or a folder of such files.
+
+    Attributes:
+        path: absolute; whether there is anything is not asked here.
+    """
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """file:///PATH; what has a meaning in URLs or in lists of them is percent-encoded."""
+        return f"file://{quote(str(self.path))}{self.query}"
 
 
 def check_source_name(name: str) -> str:
@@ -91,6 +127,39 @@ def check_source_name(name: str) -> str:
     return name
 
 
+def _server(name: str, parts: SplitResult, where: str) -> ServerSource:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SourceError(f"{where}: {error}; write {_FORM}") from None
+    if parts.username is not None or parts.path not in ("", "/") or parts.fragment:
+        raise SourceError(f"{where} has more than host, port and pixel_order")
+    if not host or _HOST.fullmatch(host) is None:
+        raise SourceError(f"{where} has no usable host; write {_FORM}")
+    if port is None or not 0 < port <= _MAX_PORT:
+        raise SourceError(f"{where} has no port between 1 and {_MAX_PORT}")
+    return ServerSource(name, host, port, pixel_order=_pixel_order(name, parts.query))
+
+
+def _file(name: str, url: str, parts: SplitResult, where: str) -> FileSource:
+    if parts.netloc:  # of 'file://frames/sb0', that would be a machine called 'frames'
+        raise SourceError(
+            f"{where} is not an absolute path on this machine; write {_FILE_FORM}, with three slashes "
+            "(in a shell, file://$PWD/frames)"
+        )
+    if parts.fragment:
+        raise SourceError(f"{where} has a '#'; in a path it is %23")
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        raise SourceError(f"{where}: the path is not UTF-8") from None
+    if not path.startswith("/"):
+        raise SourceError(f"{where} has no absolute path; write {_FILE_FORM}")
+    if not (url.isprintable() and path.isprintable()):
+        raise SourceError(f"{where}: the path has a character that can't be printed")
+    return FileSource(name, Path(path), pixel_order=_pixel_order(name, parts.query))
+
+
 def _pixel_order(name: str, query: str) -> PixelOrder:
     order = PixelOrder.FITS
     seen = False
@@ -102,24 +171,3 @@ def _pixel_order(name: str, query: str) -> PixelOrder:
         order = PixelOrder(value)
         seen = True
     return order
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """A source as it was written: its name and its URL, unjudged."""
-
-    name: str
-    url: str
-
-    def source(self) -> Source:
-        """The source it describes.
-
-        Raises:
-            SourceError: names the part that is wrong.
-        """
-        return Source.from_url(self.name, self.url)
-
-    @staticmethod
-    def parse(text: str) -> Source:
-        """Read 'NAME=tcp://HOST:PORT?pixel_order=transposed'; see `Source.parse`."""
-        return Source.parse(text)

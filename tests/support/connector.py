@@ -19,7 +19,7 @@ from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
 from schemas.digest import frame_digest
 from schemas.record_headers import RawHeaders
-from schemas.source import Source
+from schemas.source import ServerSource, Source
 from schemas.timestamp import timestamp_key
 from schemas.topics import TopicNames
 from tests.support.waiting import timeout_s, wait_until
@@ -42,9 +42,9 @@ def delete_topic(bootstrap_servers: str, topic: str) -> None:
         future.result(timeout_s(30))
 
 
-def source(name: str, port: int) -> Source:
-    """A source on this machine."""
-    return Source(name, "127.0.0.1", port)
+def source(name: str, port: int) -> ServerSource:
+    """An image server on this machine."""
+    return ServerSource(name, "127.0.0.1", port)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from connector.intake import Intake, RecordTaker
 from connector.metrics import SourceCounts
-from connector.records import Record
+from connector.records import Record, RecordMaker
 from connector.settings import ConnectorSettings
 from connector.source import SourceReader
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.source import Source
+from schemas.source import ServerSource
 from tests.support.waiting import timeout_s, wait_until
 
 _numbers = itertools.count()
@@ -28,7 +29,7 @@ class ReadSource:
 
     def __init__(self, port: int, *, gate_open: bool = True, **settings: object) -> None:
         name = f"read{next(_numbers)}"
-        self.source = Source(name, "127.0.0.1", port)
+        self.source = ServerSource(name, "127.0.0.1", port)
         quick = {"reconnect_min_s": 0.02, "reconnect_max_s": 0.1, "sources": (self.source,)}
         small = {"max_frame_bytes": 16 * MIB, "queue_max_bytes": 64 * MIB}
         self.settings = ConnectorSettings(**{**quick, **small, **settings})
@@ -38,9 +39,9 @@ class ReadSource:
             self.gate.set()
         self.counts = SourceCounts(name)
         self.stop = threading.Event()
-        self.reader = SourceReader(
-            self.source, self.settings, publish=self._publish, counts=self.counts, stop=self.stop
-        )
+        maker = RecordMaker(self.source, self.settings.topics, max_future_s=self.settings.max_future_s)
+        intake = Intake(self.counts, RecordTaker(name, maker, self._publish, self.counts))
+        self.reader = SourceReader(self.source, self.settings, intake=intake, stop=self.stop)
 
     @property
     def frames(self) -> list[bytes]:

@@ -13,7 +13,7 @@ from emulator.settings import EmulatorSettings
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.source import Source
+from schemas.source import ServerSource
 from schemas.window import PixelOrder
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.frames import T0_US, hostile_frames, make_frame
@@ -37,7 +37,7 @@ def test_a_frame_is_in_raw_byte_for_byte_with_its_key_and_headers(kafka, topic_p
     names = make_topics(kafka.bootstrap_servers, topic_prefix)
     sent = frames(5)
     with FrameServer(sent) as server:
-        old = Source("old", "127.0.0.1", server.port, PixelOrder.TRANSPOSED)
+        old = ServerSource("old", "127.0.0.1", server.port, pixel_order=PixelOrder.TRANSPOSED)
         before_us = time.time_ns() // 1000
         with RunningConnector(kafka.bootstrap_servers, topic_prefix, old) as connector:
             connector.wait_for(raw=5)

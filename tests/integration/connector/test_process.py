@@ -174,8 +174,8 @@ def test_a_second_signal_ends_it_at_once(own_kafka, topic_prefix):
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [
-        ((), 2, "names no image server"),
-        (("--source=sb0=udp://127.0.0.1:1",), 2, "begins with 'udp', not tcp://"),
+        ((), 2, "names no source"),
+        (("--source=sb0=udp://127.0.0.1:1",), 2, "begins with 'udp', not tcp:// or file://"),
         (("--source=sb0=tcp://127.0.0.1:1", "--source=sb0=tcp://127.0.0.1:2"), 2, "is given twice"),
         (("--source=sb0=tcp://127.0.0.1:1", "--stall-timeout-s=soon"), 2, "--stall-timeout-s"),
         (("--source=sb0=tcp://127.0.0.1:1", "--queue-max-bytes=1MiB"), 2, "--queue-max-bytes"),

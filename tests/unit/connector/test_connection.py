@@ -4,7 +4,7 @@ import time
 import pytest
 
 from connector.connection import connect
-from schemas.source import Source
+from schemas.source import ServerSource
 
 
 @pytest.fixture
@@ -13,8 +13,8 @@ def listener():
         yield server
 
 
-def source_of(listener) -> Source:
-    return Source("sb0", "127.0.0.1", listener.getsockname()[1])
+def source_of(listener) -> ServerSource:
+    return ServerSource("sb0", "127.0.0.1", listener.getsockname()[1])
 
 
 def test_a_read_waits_a_tick_and_gets_what_is_there(listener):

@@ -23,6 +23,7 @@ def test_every_series_is_there_at_zero_before_anything_happens():
         "trapline_connector_connections_total",
         "trapline_connector_delivered_records_total",
         "trapline_connector_delivery_failures_total",
+        "trapline_connector_files_total",
         "trapline_connector_frames_total",
         "trapline_connector_last_frame_time_seconds",
         "trapline_connector_queue_bytes",

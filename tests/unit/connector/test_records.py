@@ -7,7 +7,7 @@ from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.frame import Frame, FrameDecoder, Skipped
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.source import Source
+from schemas.source import ServerSource
 from schemas.topics import TopicNames
 from schemas.window import PixelOrder
 from tests.support.frames import T0_US, card, make_cards, make_frame, make_pixels, pack_frame, payload_of
@@ -18,7 +18,7 @@ SECOND_US = 1_000_000
 
 @pytest.fixture
 def maker():
-    return RecordMaker(Source("sb0", "localhost", 1), NAMES, max_future_s=300)
+    return RecordMaker(ServerSource("sb0", "localhost", 1), NAMES, max_future_s=300)
 
 
 def decoded(frame: bytes) -> Frame:
@@ -43,7 +43,9 @@ def test_a_frame_goes_to_raw_verbatim_under_its_timestamp(maker):
 
 
 def test_the_pixel_order_of_the_source_goes_along():
-    maker = RecordMaker(Source("old", "localhost", 1, PixelOrder.TRANSPOSED), NAMES, max_future_s=300)
+    maker = RecordMaker(
+        ServerSource("old", "localhost", 1, pixel_order=PixelOrder.TRANSPOSED), NAMES, max_future_s=300
+    )
     record = maker.frame(decoded(make_frame(T0_US)), T0_US)
     assert record.headers.pixel_order is PixelOrder.TRANSPOSED
 
@@ -140,7 +142,7 @@ almost_times = st.one_of(
 
 @given(date_obs=almost_times, timesys=st.one_of(st.none(), printable, st.sampled_from(["TAI", "TT", "GPS"])))
 def test_whatever_the_header_says_a_frame_goes_whole_to_raw_or_to_rejects(date_obs, timesys):
-    maker = RecordMaker(Source("sb0", "localhost", 1), NAMES, max_future_s=300)
+    maker = RecordMaker(ServerSource("sb0", "localhost", 1), NAMES, max_future_s=300)
     # As servers write them: cut at 80, where the quote may be lost.
     cards = [
         f"{name:<8}= '{value.replace(chr(39), chr(39) * 2)}'".ljust(80)[:80].encode()

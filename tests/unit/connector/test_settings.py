@@ -39,7 +39,7 @@ def test_limits_go_to_the_decoder():
 @pytest.mark.parametrize(
     ("overrides", "key", "words"),
     [
-        ({"sources": ""}, "sources", "names no image server; --source NAME=tcp://HOST:PORT"),
+        ({"sources": ""}, "sources", "names no source; --source NAME=tcp://HOST:PORT"),
         ({"sources": "sb0=tcp://127.0.0.1"}, "sources", "has no port"),
         ({"reconnect_min_s": 20.0}, "reconnect_min_s", r"is above reconnect_max_s (15)"),
         ({"stall_timeout_s": 90.0}, "stall_timeout_s", r"is above max_frame_time_s (60)"),

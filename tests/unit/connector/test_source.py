@@ -299,7 +299,7 @@ def test_a_connect_under_way_does_not_hold_up_a_stop():
 def test_an_error_of_ours_is_told_and_not_swallowed():
     with FrameServer([FRAMES[0]]) as server:
         read = ReadSource(server.port)
-        read.reader._publish = lambda _record: 1 / 0
+        read.gate.wait = lambda: 1 / 0
         read.reader.start()
         wait_until(lambda: read.reader.failure is not None, "the failure")
         assert isinstance(read.reader.failure, ZeroDivisionError)

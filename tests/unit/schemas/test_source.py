@@ -1,28 +1,39 @@
+from pathlib import Path
+
 import pytest
 
 from schemas.errors import SourceError
-from schemas.source import Source, SourceSpec, check_source_name
+from schemas.source import FileSource, ServerSource, Source, check_source_name
 from schemas.window import PixelOrder
 
+TRANSPOSED = PixelOrder.TRANSPOSED
 GOOD = {
-    "sb0=tcp://127.0.0.1:6666": Source("sb0", "127.0.0.1", 6666),
-    " sb0 = tcp://127.0.0.1:6666 ": Source("sb0", "127.0.0.1", 6666),
-    "sb0=tcp://image-server.lofar:6666/": Source("sb0", "image-server.lofar", 6666),
-    "sb0=tcp://host:6666?pixel_order=transposed": Source("sb0", "host", 6666, PixelOrder.TRANSPOSED),
-    "sb0=tcp://host:6666?pixel_order=fits": Source("sb0", "host", 6666, PixelOrder.FITS),
-    "S-1_b.2=tcp://[::1]:6666": Source("S-1_b.2", "::1", 6666),
+    "sb0=tcp://127.0.0.1:6666": ServerSource("sb0", "127.0.0.1", 6666),
+    " sb0 = tcp://127.0.0.1:6666 ": ServerSource("sb0", "127.0.0.1", 6666),
+    "sb0=tcp://image-server.lofar:6666/": ServerSource("sb0", "image-server.lofar", 6666),
+    "sb0=tcp://host:6666?pixel_order=transposed": ServerSource("sb0", "host", 6666, pixel_order=TRANSPOSED),
+    "sb0=tcp://host:6666?pixel_order=fits": ServerSource("sb0", "host", 6666),
+    "S-1_b.2=tcp://[::1]:6666": ServerSource("S-1_b.2", "::1", 6666),
+    "sb0=file:///data/night.frames": FileSource("sb0", Path("/data/night.frames")),
+    "sb0=file:/data/night.frames": FileSource("sb0", Path("/data/night.frames")),
+    "sb0=file:///data/sb0/?pixel_order=transposed": FileSource(
+        "sb0", Path("/data/sb0"), pixel_order=TRANSPOSED
+    ),
+    "sb0=file:///a%20night,%231%3f@50%25": FileSource("sb0", Path("/a night,#1?@50%")),
+    "sb0=file:///h%C3%A9las": FileSource("sb0", Path("/hélas")),
 }
 
 
 @pytest.mark.parametrize("text", GOOD)
 def test_reads(text):
-    assert Source.parse(text) == SourceSpec.parse(text) == GOOD[text]
+    assert Source.parse(text) == GOOD[text]
 
 
 @pytest.mark.parametrize("source", GOOD.values(), ids=str)
 def test_reads_back(source):
+    assert "," not in str(source)  # which separates sources in TRAPLINE_SOURCES
     assert Source.parse(str(source)) == source
-    assert SourceSpec(source.name, source.url).source() == source
+    assert Source.from_url(source.name, source.url) == source
 
 
 @pytest.mark.parametrize(
@@ -35,6 +46,7 @@ def test_reads_back(source):
         ("sb 0=tcp://host:6666", "source name 'sb 0'"),
         ("x" * 65 + "=tcp://host:6666", "source name"),
         ("sb0=", "begins with ''"),
+        ("sb0=/data/night.frames", "begins with '', not tcp:// or file://"),
         ("sb0=host:6666", "begins with 'host'"),
         ("sb0=http://host:6666", "begins with 'http'"),
         ("sb0=tcp://host", "no port"),
@@ -51,6 +63,17 @@ def test_reads_back(source):
         ("sb0=tcp://host:6666?pixel_order=", "pixel_order is ''"),
         ("sb0=tcp://host:6666?order=fits", "'order'"),
         ("sb0=tcp://host:6666?pixel_order=fits&pixel_order=fits", "only one pixel_order"),
+        ("sb0=file://data/night.frames", "three slashes (in a shell, file://$PWD/"),
+        ("sb0=file://./night.frames", "three slashes"),
+        ("sb0=file://host/data", "three slashes"),
+        ("sb0=file:night.frames", "no absolute path"),
+        ("sb0=file://", "no absolute path"),
+        ("sb0=file:///data#1", "in a path it is %23"),
+        ("sb0=file:///data%FF", "not UTF-8"),
+        ("sb0=file:///data%00", "can't be printed"),
+        ("sb0=file:///da\nta", "can't be printed"),
+        ("sb0=file:///data?follow", "'follow'"),
+        ("sb0=file:///data?pixel_order=square", "pixel_order is 'square'"),
     ],
 )
 def test_the_part_that_is_wrong_is_named(text, part):

@@ -1,0 +1,116 @@
+"""The reader of each source, whatever it is: an image server or files."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from connector.errors import FileSourceError
+from connector.file_source import FileReader
+from connector.intake import Intake, RecordTaker
+from connector.outlet import Outlet
+from connector.records import RecordMaker
+from connector.settings import ConnectorSettings
+from connector.source import SourceReader
+from schemas.source import FileSource, ServerSource, Source
+
+# All files together may have this part of the queue waiting for Kafka. A quarter of 1 GiB is most of a
+# second's work of one broker, so files lose nothing by it, and image servers beside them find room.
+_QUEUE_PARTS: Final = 4
+
+
+class Reader(Protocol):
+    """What the service needs of a reader; see `SourceReader` and `FileReader`."""
+
+    @property
+    def source(self) -> Source:
+        """What is read."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why no frames can come at present."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended the thread."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to read, and all is handed over."""
+
+    def start(self) -> None:
+        """Read, in a thread."""
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """After a stop: wait until all that was read is handed over."""
+
+
+def make_readers(
+    settings: ConnectorSettings, outlets: Sequence[Outlet], stop: threading.Event
+) -> tuple[Reader, ...]:
+    """A reader for each source.
+
+    Args:
+        settings: with the sources.
+        outlets: the way into Kafka of each source.
+        stop: set when reading is to end.
+    """
+    files = sum(isinstance(source, FileSource) for source in settings.sources)
+    max_waiting_bytes = settings.queue_max_bytes // (_QUEUE_PARTS * max(files, 1))
+    return tuple(
+        _reader(source, settings, outlet, stop, max_waiting_bytes)
+        for source, outlet in zip(settings.sources, outlets, strict=True)
+    )
+
+
+def _reader(
+    source: Source,
+    settings: ConnectorSettings,
+    outlet: Outlet,
+    stop: threading.Event,
+    max_waiting_bytes: int,
+) -> Reader:
+    maker = RecordMaker(source, settings.topics, max_future_s=settings.max_future_s)
+    taker = RecordTaker(source.name, maker, outlet.publish, outlet.counts)
+    intake = Intake(outlet.counts, taker)
+    if isinstance(source, ServerSource):
+        return SourceReader(source, settings, intake=intake, stop=stop)
+    if isinstance(source, FileSource):
+        return FileReader(
+            source,
+            settings,
+            intake=intake,
+            stop=stop,
+            waiting_bytes=lambda: outlet.waiting_bytes,
+            max_waiting_bytes=max_waiting_bytes,
+            at=taker.at,
+        )
+    raise TypeError(f"no reader for {source}")
+
+
+def find_files(readers: Iterable[Reader]) -> None:
+    """Look for the files of all file:// sources.
+
+    Raises:
+        FileSourceError: names each source that has none that can be read.
+    """
+    problems: list[str] = []
+    for reader in readers:
+        if isinstance(reader, FileReader):
+            try:
+                reader.find()
+            except FileSourceError as error:
+                problems.append(str(error))
+    if problems:
+        raise FileSourceError("; ".join(problems))
+
+
+def unread_files(readers: Iterable[Reader]) -> FileSourceError | None:
+    """The error that some files could not be read, where there are such."""
+    unread = {reader.source.name: reader.unread_files for reader in readers if isinstance(reader, FileReader)}
+    if not any(unread.values()):
+        return None
+    named = ", ".join(f"{count} of {name}" for name, count in unread.items() if count)
+    return FileSourceError(
+        f"files that could not be read, or not to their end: {named}; the log says which and why. What the "
+        "others hold is in Kafka; those that are published again are known as duplicates"
+    )
