@@ -20,7 +20,7 @@ from audit.settings import AuditSettings
 from audit.topic_reader import TopicReader
 from runtime.kafka import admin_client, begin_offsets, log_consumer, require_topic, true_end_offsets
 from runtime.shutdown import Shutdown
-from schemas.catalogue import CatalogueEntry
+from schemas.catalogue import CatalogueEntry, record_time_ms
 from schemas.errors import OffsetMetadataError, SchemaError
 from schemas.header_fields import KafkaHeaders
 from schemas.offset_metadata import OffsetMetadata
@@ -223,7 +223,7 @@ class Auditor:
         if (
             len(times) > 1
             or named.group_id != entry.group_id
-            or message.timestamp()[1] != entry.timestamp_us // 1000
+            or message.timestamp()[1] != record_time_ms(entry.timestamp_us)
         ):
             ledger.recorder.find(
                 FindingKind.KEY,

@@ -22,6 +22,7 @@ from grouper.errors import SessionLostError, TransactionAbortedError
 from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
 from grouper.steps import OnStep, Step, no_step
 from runtime.logs import get_logger
+from schemas.catalogue import record_time_ms
 from schemas.offset_metadata import OffsetMetadata
 from schemas.timestamp import timestamp_key
 from schemas.topics import TopicNames
@@ -219,8 +220,8 @@ class Session:
                 key=timestamp_key(group.timestamp_us),
                 value=entry.to_json(),
                 headers=catalogue_headers(self._names.prefix, entry),
-                # CreateTime is the observation time: the topic is an index by it. Kafka's are in ms.
-                timestamp=group.timestamp_us // 1000,
+                # CreateTime is the observation time: the topic is an index by it.
+                timestamp=record_time_ms(group.timestamp_us),
             )
             first = last + 1
         for reject in publication.rejects:

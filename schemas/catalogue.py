@@ -28,6 +28,15 @@ class ClosedBy(StrEnum):
     BOUND = "bound"
 
 
+def record_time_ms(timestamp_us: int) -> int:
+    """The time of a catalogue record: its group's, in Kafka's milliseconds since 1970 UTC.
+
+    At least 1, since Kafka's clients take 0 for "now", which would put an entry of 1970 at the end of the
+    index.
+    """
+    return max(1, timestamp_us // 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One image of a group.

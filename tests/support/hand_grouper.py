@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from runtime.kafka import LogProducer, transactional_producer
 from runtime.settings import TraplineSettings, load_settings
-from schemas.catalogue import CatalogueEntry, ClosedBy, Member
+from schemas.catalogue import CatalogueEntry, ClosedBy, Member, record_time_ms
 from schemas.errors import RejectReason
 from schemas.fits_image import encode_image
 from schemas.offset_metadata import OffsetMetadata
@@ -231,7 +231,7 @@ class HandGrouper:
             entry.to_json(),
             key=timestamp_key(entry.timestamp_us),
             partition=partition,
-            timestamp=entry.timestamp_us // 1000,
+            timestamp=record_time_ms(entry.timestamp_us),
             headers=CatalogueHeaders(self.raw.prefix, entry.timestamp_us, entry.group_id).encode(),
         )
 

@@ -78,6 +78,22 @@ def test_the_catalogue_says_where_each_group_lies(raw):
         assert [member["digest"] for member in entry["members"]] == list(group.digests.values())
 
 
+def test_a_group_of_1970_s_first_millisecond_stands_first_in_the_index_by_time(kafka, raw):
+    """A record time of 0 would mean "now" to librdkafka."""
+    with grouping(raw):
+        raw.send(5)
+        raw.send(at(0))
+        wait_for_groups(raw, 2)
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"{raw.prefix}.unnamed"})
+    try:
+        asked = [TopicPartition(raw.names.catalogue, 0, time_ms) for time_ms in (0, 2)]
+        found = [consumer.offsets_for_times([each], timeout=30)[0].offset for each in asked]
+    finally:
+        consumer.close()
+    assert found[0] == 0
+    assert found[1] > 0
+
+
 def test_the_committed_offset_stays_at_the_first_record_of_an_open_group(raw):
     with grouping(raw, grace_s=60):
         raw.send(at(0))

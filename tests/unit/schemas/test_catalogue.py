@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.catalogue import CatalogueEntry, ClosedBy, Member
+from schemas.catalogue import CatalogueEntry, ClosedBy, Member, record_time_ms
 from schemas.errors import CatalogueError, RejectReason
 from schemas.record_headers import group_id
 from schemas.timestamp import MAX_TIMESTAMP_US
@@ -187,6 +187,11 @@ def entries(draw):
         read_to=draw(offsets),
         catalogue_from=draw(offsets),
     )
+
+
+@pytest.mark.parametrize(("timestamp_us", "time_ms"), [(0, 1), (999, 1), (1000, 1), (2999, 2)])
+def test_a_record_s_time_is_never_what_kafka_s_clients_take_for_now(timestamp_us, time_ms):
+    assert record_time_ms(timestamp_us) == time_ms
 
 
 @given(entries())
