@@ -1,7 +1,8 @@
 """What the grouper keeps beside its committed offset, as text in Kafka's offset metadata."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -12,6 +13,8 @@ MAX_LENGTH: Final = 4095
 """Kafka's limit in characters; beyond it a transaction's offsets are refused for ever."""
 
 _VERSION: Final = 1
+_RANGES: Final = re.compile(r"(?:[1-9]\d{0,18}(?:-[1-9]\d{0,18})?(?:,(?!$)|$))*")
+_MAX_WAITING: Final = 1_000_000  # far beyond what groups may be open: a bound for text of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +25,30 @@ class OffsetMetadata:
         read_to: one past the highest raw offset handled so far; never goes back.
         catalogue_from: the first catalogue offset that may name a record at or after the committed offset.
         missed: for each source that the latest groups lack, how many.
+        waiting: the raw offsets below `read_to` that wait in open groups: what became of every other one is
+            published. None: not known.
     """
 
     read_to: int
     catalogue_from: int
     missed: Mapping[str, int] = field(default_factory=dict)
+    waiting: Collection[int] | None = None
 
     def encode(self) -> str:
-        """JSON of at most 4095 characters; `missed` is left out where it does not fit.
+        """JSON of at most 4095 characters; first `missed`, then `waiting` is left out where it does not fit.
 
-        A restart without it waits once more for a silent source, which costs latency and no data.
+        A restart without `missed` waits once more for a silent source, which costs latency and no data. One
+        without `waiting` judges the records of open groups again, which comes out the same with the same
+        settings.
         """
         fields: dict[str, object] = {"v": _VERSION, "read_to": self.read_to, "catalogue": self.catalogue_from}
-        short = json.dumps(fields, separators=(",", ":"))
-        if not self.missed:
-            return short
-        text = json.dumps({**fields, "missed": dict(self.missed)}, separators=(",", ":"))
-        return text if len(text) <= MAX_LENGTH else short
+        waiting = {} if self.waiting is None else {"waiting": _as_ranges(self.waiting, self.read_to)}
+        missed = {"missed": dict(self.missed)} if self.missed else {}
+        for more in (waiting | missed, waiting):
+            text = json.dumps(fields | more, separators=(",", ":"))
+            if len(text) <= MAX_LENGTH:
+                return text
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def decode(cls, text: str | None) -> Self:
@@ -52,8 +62,41 @@ class OffsetMetadata:
         fields = JsonObject.parse(text, "the offset metadata", OffsetMetadataError)
         fields.check_version(_VERSION)
         missed = fields.child("missed") if "missed" in fields else None
+        read_to = fields.natural("read_to")
         return cls(
-            read_to=fields.natural("read_to"),
+            read_to=read_to,
             catalogue_from=fields.natural("catalogue"),
             missed={} if missed is None else {source: missed.natural(source) for source in missed},
+            waiting=_from_ranges(fields.text("waiting"), read_to) if "waiting" in fields else None,
         )
+
+
+def _as_ranges(offsets: Collection[int], read_to: int) -> str:
+    """Offsets as distances below `read_to`: '9-7,4' for read_to - 9 to read_to - 7, and read_to - 4."""
+    ranges: list[list[int]] = []
+    for offset in sorted(offsets):
+        if ranges and offset == ranges[-1][1] + 1:
+            ranges[-1][1] = offset
+        else:
+            ranges.append([offset, offset])
+    return ",".join(
+        f"{read_to - first}" if first == last else f"{read_to - first}-{read_to - last}"
+        for first, last in ranges
+    )
+
+
+def _from_ranges(text: str, read_to: int) -> frozenset[int]:
+    return frozenset(_offsets(text, read_to))
+
+
+def _offsets(text: str, read_to: int) -> Iterator[int]:
+    if _RANGES.fullmatch(text) is None:
+        raise OffsetMetadataError(f"the offset metadata: waiting is no list of ranges: {text[:60]!r}")
+    left = _MAX_WAITING
+    for part in filter(None, text.split(",")):
+        far, _, near = part.partition("-")
+        first, last = read_to - int(far), read_to - int(near or far)
+        left -= last - first + 1
+        if not 0 <= first <= last or left < 0:
+            raise OffsetMetadataError(f"the offset metadata: waiting names no raw offsets: {part!r}")
+        yield from range(first, last + 1)

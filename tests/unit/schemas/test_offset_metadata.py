@@ -17,6 +17,28 @@ def test_the_text():
     assert OffsetMetadata(12, 3, {}).encode() == '{"v":1,"read_to":12,"catalogue":3}'
 
 
+def test_offsets_that_wait_are_ranges_below_read_to():
+    metadata = OffsetMetadata(100, 3, {}, frozenset({91, 92, 93, 96, 99}))
+    assert metadata.encode() == '{"v":1,"read_to":100,"catalogue":3,"waiting":"9-7,4,1"}'
+    assert OffsetMetadata(100, 3, {}, ()).encode().endswith('"waiting":""}')
+    assert OffsetMetadata.decode(OffsetMetadata(100, 3, {}, ()).encode()).waiting == frozenset()
+
+
+@given(st.integers(0, 2**60), st.sets(st.integers(1, 5_000), max_size=200))
+def test_offsets_that_wait_read_back(before, distances):
+    read_to = before + 5_000
+    metadata = OffsetMetadata(read_to, 0, {}, frozenset(read_to - distance for distance in distances))
+    assert OffsetMetadata.decode(metadata.encode()) == metadata
+
+
+def test_where_there_is_no_room_missed_goes_before_what_waits():
+    names = {f"source-{number:04d}": 1 for number in range(300)}
+    some = OffsetMetadata(5_000, 0, names, frozenset(range(0, 200, 2)))
+    assert OffsetMetadata.decode(some.encode()) == OffsetMetadata(5_000, 0, {}, some.waiting)
+    many = OffsetMetadata(5_000, 0, names, frozenset(range(0, 4_000, 2)))
+    assert OffsetMetadata.decode(many.encode()) == OffsetMetadata(5_000, 0, {}, None)
+
+
 @given(
     offsets,
     offsets,
@@ -58,6 +80,12 @@ def test_unknown_fields_are_left_alone():
         ('{"v":1,"read_to":-1,"catalogue":2}', "read_to should be"),
         ('{"v":1,"read_to":1,"catalogue":"2"}', "catalogue should be"),
         ('{"v":1,"read_to":1,"catalogue":2,"missed":[]}', "missed"),
+        ('{"v":1,"read_to":1,"catalogue":2,"waiting":[]}', "waiting"),
+        ('{"v":1,"read_to":9,"catalogue":2,"waiting":"3,"}', "no list of ranges"),
+        ('{"v":1,"read_to":9,"catalogue":2,"waiting":"0"}', "no list of ranges"),
+        ('{"v":1,"read_to":9,"catalogue":2,"waiting":"10"}', "no raw offsets"),
+        ('{"v":1,"read_to":9,"catalogue":2,"waiting":"3-4"}', "no raw offsets"),
+        ('{"v":1,"read_to":9000000000,"catalogue":2,"waiting":"8000000000-1"}', "no raw offsets"),
         ('{"v":1,"read_to":1,"catalogue":2,"missed":{"sb0":"2"}}', "sb0 should be"),
     ],
 )
