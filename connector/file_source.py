@@ -122,7 +122,7 @@ class FileReader:
                 break
             try:
                 with open_frame_file(path) as file:
-                    if decoder.in_frame and begins_with_frame(file):
+                    if (decoder.in_frame or decoder.skipped_bytes) and begins_with_frame(file):
                         decoder = self._anew(decoder)
                     self._at(shown(path.name))
                     if self._read(file, decoder):
