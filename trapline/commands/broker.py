@@ -25,6 +25,8 @@ _LOOK_INTERVAL_S = 0.5
     examples="""
         trapline broker
         trapline broker --data /data/kafka --port 19092
+        # three nodes, of which any one may be killed
+        trapline broker --nodes 3
         # any free port; other processes find it in the file
         trapline broker --port 0 --ready-file kafka.address
     """,
@@ -33,13 +35,20 @@ _LOOK_INTERVAL_S = 0.5
 def command(settings: BrokerSettings) -> None:
     """Run Apache Kafka on this machine, without Docker or a system Java.
 
-    One broker, for this machine alone (127.0.0.1), durable in its data folder. The first start downloads
-    Kafka, 45 MB; later ones need no network. Prints a line once clients are answered. Ctrl-C or SIGTERM
-    stops it in order; started again on the same data it goes on with all of it.
+    One broker, or a cluster with --nodes 3, for this machine alone (127.0.0.1), durable in its data
+    folder. The first start downloads Kafka, 45 MB; later ones need no network. Prints a line once clients
+    are answered. Ctrl-C or SIGTERM stops it in order; started again on the same data it goes on with all
+    of it. Of a cluster, a node that dies is started again, while the others go on.
     """
     progress = ConsoleProgress()
     data = settings.broker_data or default_data_dir()
-    kafka = EmbeddedKafka(data, settings.broker_port, cache=settings.cache_dir, progress=progress)
+    kafka = EmbeddedKafka(
+        data,
+        settings.broker_port,
+        nodes=settings.broker_nodes,
+        cache=settings.cache_dir,
+        progress=progress,
+    )
     with _interruptible():
         try:
             kafka.start()
@@ -76,14 +85,22 @@ def _run(kafka: EmbeddedKafka, shutdown: Shutdown) -> None:
     """Until somebody asks for a stop.
 
     Raises:
-        EmbeddedKafkaError: Kafka ended by itself.
+        EmbeddedKafkaError: Kafka ended by itself, or a node of a cluster does not start again.
     """
     while not shutdown.wait(_LOOK_INTERVAL_S):
-        if not kafka.running:
+        if kafka.running:
+            continue
+        dead = [each for each in kafka.nodes if not each.running]
+        if len(dead) == len(kafka.nodes):
             raise EmbeddedKafkaError(
                 f"Kafka ended by itself; its logs in {kafka.data} end with:\n{kafka.last_words()}\n"
                 "The records are safe; start again once the cause is gone"
             )
+        for each in dead:
+            number = each.node.node_id
+            click.echo(f"node {number} ended (status {each.status}); starting it again", err=True)
+            kafka.start_node(number)
+            click.echo(f"node {number} is back at {each.node.address}", err=True)
 
 
 @contextmanager

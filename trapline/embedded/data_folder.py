@@ -12,6 +12,7 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -143,28 +144,41 @@ class DataFolder:
         """Kafka has prepared the node's data folder; it writes this file last."""
         return (self.node_folder(node) / "data" / "meta.properties").exists()
 
-    def cluster(self, port: int) -> Cluster:
+    def cluster(self, port: int, nodes: int | None = None) -> Cluster:
         """The cluster of this folder, new or known, with ports that are free now.
 
-        The cluster id is remembered at once. The port of clients is so only by `remember`, once it is in
-        use: until then another free one may be picked.
+        The cluster id is remembered at once. The ports of clients are so only by `remember`, once they are
+        in use: until then other free ones may be picked.
 
         Args:
-            port: for clients; 0: the one that was used last, or any free one.
+            port: for clients of the first node, the others follow; 0: those that were used last, or any
+                free ones.
+            nodes: how many; None: as many as it has, a new one has one. Never changed afterwards: the
+                metadata quorum and the copies of the records are spread over them.
 
         Raises:
-            PortError: that port is taken.
-            DataFolderError: the folder holds something else.
+            PortError: such a port is taken.
+            DataFolderError: the folder holds something else, or another number of nodes.
         """
         known = self._read()
         if known is None and any(self.path.glob("*/meta.properties")):
             raise DataFolderError(
                 f"{self.path} holds the data of another Kafka; name another folder with --data"
             )
+        if known is not None and nodes not in {None, len(known.nodes)}:
+            raise DataFolderError(
+                f"{self.path} holds a cluster of {len(known.nodes)} nodes, which cannot become {nodes}; "
+                f"say --nodes {len(known.nodes)}, or name another folder with --data"
+            )
         cluster_id = known.cluster_id if known else _new_cluster_id()
-        last = known.nodes[0] if known else Node(1, 0, 0)
-        self.remember(Cluster(cluster_id, (last,)))
-        return Cluster(cluster_id, (self._with_free_ports(last, port),))
+        last = known.nodes if known else tuple(Node(number, 0, 0) for number in range(1, (nodes or 1) + 1))
+        self.remember(Cluster(cluster_id, last))
+        taken: list[int] = []
+        free: list[Node] = []
+        for index, node in enumerate(last):
+            free.append(self._with_free_ports(node, port + index if port else 0, taken))
+            taken += [free[-1].port, free[-1].controller_port]
+        return Cluster(cluster_id, tuple(free))
 
     def remember(self, cluster: Cluster) -> None:
         """Write cluster.json.
@@ -192,7 +206,7 @@ class DataFolder:
             ) from error
 
     @staticmethod
-    def _with_free_ports(last: Node, port: int) -> Node:
+    def _with_free_ports(last: Node, port: int, taken: Collection[int] = ()) -> Node:
         wanted = port or last.port
         if wanted and not is_free(wanted):
             kept = "" if port else ", with which this data folder was used before,"
@@ -200,11 +214,11 @@ class DataFolder:
                 f"port {wanted}{kept} is in use on {HOST}; stop who listens there, or choose another one "
                 "with --port (0 with a new data folder picks a free one)"
             )
-        client = wanted or free_port()
-        # Only the node itself talks to its controller port: any free one does.
+        client = wanted or free_port(taken)
+        # Only the nodes themselves talk to a controller port: any free one does.
         controller = last.controller_port
-        if not controller or controller == client or not is_free(controller):
-            controller = free_port(taken=(client,))
+        if not controller or controller in {client, *taken} or not is_free(controller):
+            controller = free_port(taken=(client, *taken))
         return Node(last.node_id, client, controller)
 
 

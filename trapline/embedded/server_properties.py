@@ -34,6 +34,8 @@ def common_settings(replicas: int) -> dict[str, str]:
         "transaction.state.log.num.partitions": "8",
         "share.coordinator.state.topic.num.partitions": "8",
         "num.partitions": "1",
+        # What was acknowledged is on two nodes where there are three: one may be lost for good.
+        "min.insync.replicas": str(in_sync),
         "default.replication.factor": str(replicas),
         # A misspelt topic must not come into being.
         "auto.create.topics.enable": "false",

@@ -22,11 +22,20 @@ class BrokerSettings(ProcessSettings):
         default=9092,
         ge=0,
         le=65_535,
-        description="Port of clients on 127.0.0.1; 0: the one used with this data before, or any free one.",
+        description="Port of clients on 127.0.0.1; 0: the one used with this data before, or any free one. "
+        "Further nodes have the next ones.",
+    )
+    broker_nodes: Annotated[int | None, CommandLine(option="--nodes", metavar="1|3")] = Field(
+        default=None,
+        ge=1,
+        le=5,
+        description="Nodes of the cluster, a process each, about 0.65 GB of memory each; their ports follow "
+        "on --port. With 3, each record is on three of them and acknowledged by two, and any one may "
+        "die. Without it: as many as the data folder has, a new one has 1.",
     )
     broker_ready_file: Annotated[Path | None, CommandLine(option="--ready-file", metavar="FILE")] = Field(
         default=None,
-        description="Write the address here, as a value of TRAPLINE_BOOTSTRAP_SERVERS, once Kafka answers; "
+        description="Write the addresses here, as a value of TRAPLINE_BOOTSTRAP_SERVERS, once Kafka answers; "
         "removed at the end.",
     )
     cache_dir: Annotated[FolderPath | None, CommandLine(option="--cache-dir", metavar="DIR")] = Field(

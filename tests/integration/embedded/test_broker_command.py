@@ -96,6 +96,47 @@ def test_runs_until_told_and_goes_on_with_all_data(start, tmp_path):
     assert "trapline: error: Kafka ended by itself" in command.err.read_text()
 
 
+def test_of_three_nodes_one_may_die_and_comes_back(start):
+    command = start("--nodes", "3")
+    addresses = command.address()
+    assert len(addresses.split(",")) == 3
+    admin = AdminClient({"bootstrap.servers": addresses})
+    admin.create_topics([NewTopic("t", 1, -1)])["t"].result(timeout_s(30))
+    (partition,) = admin.list_topics("t", timeout=timeout_s(10)).topics["t"].partitions.values()
+    assert sorted(partition.replicas) == [1, 2, 3]
+    producer = Producer({"bootstrap.servers": addresses, "acks": "all"})
+
+    leader = addresses.split(",")[partition.leader - 1]
+    port = int(leader.rpartition(":")[2])
+    jvms = [
+        each for each in psutil.Process(command.process.pid).children(recursive=True) if "java" in each.name()
+    ]
+    assert len(jvms) == 3
+    (of_leader,) = [
+        each
+        for each in jvms
+        if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in each.net_connections())
+    ]
+    of_leader.kill()
+    producer.produce("t", b"kept")
+    assert producer.flush(timeout_s(60)) == 0
+    wait_until(
+        lambda: f"node {partition.leader} is back at {leader}" in command.err.read_text(),
+        command.err.read_text,
+        60,
+    )
+    assert f"node {partition.leader} ended (status -9)" in command.err.read_text()
+    consumer = Consumer({"bootstrap.servers": leader, "group.id": "g"})
+    consumer.assign([TopicPartition("t", 0, 0)])
+    assert consumer.poll(timeout_s(30)).value() == b"kept"
+    consumer.close()
+    assert command.end(signal.SIGTERM) == 0
+
+    command = start("--nodes", "2")
+    assert command.status() == 1
+    assert "3 nodes, which cannot become 2" in command.err.read_text()
+
+
 def test_an_interrupted_start_leaves_nothing_behind(start, tmp_path):
     command = start()
     wait_until((tmp_path / "data" / "node-1" / "jvm.log").exists, "the JVM to be started")

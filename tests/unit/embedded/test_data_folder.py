@@ -56,6 +56,22 @@ def test_a_given_port_wins_over_the_last_one(folder):
     assert cluster.nodes[0].controller_port != port
 
 
+def test_nodes_have_ports_of_their_own_and_keep_them(folder):
+    port = free_port()
+    cluster = folder.cluster(port, 3)
+    assert [node.node_id for node in cluster.nodes] == [1, 2, 3]
+    assert [node.port for node in cluster.nodes] == [port, port + 1, port + 2]
+    assert len({each for node in cluster.nodes for each in (node.port, node.controller_port)}) == 6
+    folder.remember(cluster)
+    again = reopened(folder)
+    try:
+        assert again.cluster(0) == cluster
+        with pytest.raises(DataFolderError, match=r"3 nodes, which cannot become 1; say --nodes 3"):
+            again.cluster(0, 1)
+    finally:
+        again.close()
+
+
 def test_a_port_in_use_is_named(folder, listener):
     with pytest.raises(PortError, match=rf"port {listener} is in use.*--port"):
         folder.cluster(listener)

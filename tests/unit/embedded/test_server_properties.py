@@ -37,6 +37,7 @@ def test_one_node_has_one_replica_and_three_have_three():
     three = settings_of((ONE, Node(2, 19094, 19095), Node(3, 19096, 19097)))
     assert three["transaction.state.log.replication.factor"] == "3"
     assert three["transaction.state.log.min.isr"] == "2"
+    assert three["min.insync.replicas"] == "2"
     assert three["controller.quorum.voters"] == "1@127.0.0.1:19093,2@127.0.0.1:19095,3@127.0.0.1:19097"
 
 
