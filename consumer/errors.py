@@ -1,6 +1,8 @@
 """What can go wrong between Kafka and a reader of groups.
 
     TraplineError                  (schemas.errors)
+    ├── RangeError                 where to look was said wrongly, or in contradiction (also ValueError)
+    ├── NothingFoundError          there is no group in the range asked for
     └── StreamError                the stream of groups cannot go on
         ├── BrokerUnreachableError no broker answered in `broker_wait_s`
         ├── AuthenticationError    the broker refused who we are (SASL, TLS)
@@ -17,6 +19,26 @@ nothing: the stream waits until it is back.
 
 from runtime.errors import AccessDeniedError, KafkaUnavailableError, MissingTopicError
 from schemas.errors import TraplineError
+
+
+class RangeError(TraplineError, ValueError):
+    """Options, or arguments, that say where to look are wrong, or contradict each other.
+
+    Attributes:
+        exit_status: what a command ends with.
+    """
+
+    exit_status = 2
+
+
+class NothingFoundError(TraplineError):
+    """There is no group in the range asked for, or none whose images are still there.
+
+    Attributes:
+        exit_status: what a command ends with.
+    """
+
+    exit_status = 3
 
 
 class StreamError(TraplineError):

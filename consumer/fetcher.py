@@ -13,7 +13,7 @@ from typing import cast
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.catalogue import Catalogue
+from consumer.catalogue import Catalogue, catalogue_consumer
 from consumer.committer import Committer
 from consumer.errors import GapError, StreamError
 from consumer.group_order import Merge
@@ -261,9 +261,7 @@ class Fetcher:
             self._plan.start,
             tuple(partitions),
             bounds=self._topic.bounds,
-            open_catalogue=lambda: Catalogue(
-                log_consumer(settings, group_id=None, enable_partition_eof=True), settings.topics.catalogue
-            ),
+            open_catalogue=lambda: Catalogue(catalogue_consumer(settings), settings.topics.catalogue),
             wanted=self._is_wanted,
         )
 

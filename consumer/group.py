@@ -5,8 +5,8 @@ pixels with numpy; astropy is imported only where a header or an HDU is asked fo
 longer to import than a group takes to read.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -168,6 +168,18 @@ class Group:
     def received_us(self) -> int:
         """When the connector had read the last byte of its last frame, microseconds since 1970 UTC."""
         return max(image.receive_time_us for image in self.images)
+
+    def only(self, sources: Collection[str]) -> "Group":
+        """The group as if these sources alone were expected; without any, the group itself.
+
+        Those that are not there are `missing`, also where nobody expected them.
+        """
+        if not sources:
+            return self
+        images = tuple(image for image in self.images if image.source in sources)
+        there = {image.source for image in images}
+        missing = tuple(source for source in sources if source not in there)
+        return replace(self, images=images, missing=missing, expected=len(sources), complete=not missing)
 
     def to_hdulist(self) -> "HDUList":
         """The group as one FITS file in memory, as consumer.fits_files describes it."""

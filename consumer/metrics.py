@@ -37,6 +37,10 @@ STARTS_TRUNCATED = Counter(
     "trapline_consumer_starts_truncated_total",
     "Starts at a group whose images retention had deleted already, moved to the oldest ones there are.",
 )
+IMAGES_GONE = Counter(
+    "trapline_consumer_images_gone_total",
+    "Groups found in the catalogue and not read, because retention had deleted their images.",
+)
 DROPPED_AT_REVOKE = Counter(
     "trapline_consumer_dropped_at_revoke_total",
     "Groups read ahead and dropped when their partition was given to another member, which reads them.",

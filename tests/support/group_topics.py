@@ -4,12 +4,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from consumer.group import Group
 from consumer.settings import ConsumerSettings
-from runtime.kafka import admin_client
+from runtime.kafka import admin_client, log_consumer, true_end_offset
 from runtime.settings import load_settings
 from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
 from tests.support.published_groups import SECOND_US, START_US
-from tests.support.waiting import timeout_s
+from tests.support.waiting import timeout_s, wait_until
 
 
 def make_topics(bootstrap_servers: str, prefix: str, partitions: int = 1) -> ConsumerSettings:
@@ -18,6 +18,24 @@ def make_topics(bootstrap_servers: str, prefix: str, partitions: int = 1) -> Con
     create_topics(load_settings(TopicsSettings, overrides={**where, "partitions": partitions}, known=[]))
     quick = {"reader_session_timeout_s": 6.0, "broker_wait_s": timeout_s(10.0)}
     return load_settings(ConsumerSettings, overrides={**where, **quick}, known=[])
+
+
+def settle(settings: ConsumerSettings) -> None:
+    """Wait until what was committed can be read: a commit returns before its markers are in the topics."""
+    consumer = log_consumer(settings, group_id=None)
+    try:
+        for topic in (settings.topics.groups, settings.topics.catalogue):
+            for partition in consumer.list_topics(topic).topics[topic].partitions:
+                where = TopicPartition(topic, partition)
+                wait_until(
+                    lambda where=where: (
+                        consumer.get_watermark_offsets(where, timeout_s(10), cached=False)[1]
+                        == true_end_offset(consumer, where)
+                    ),
+                    f"the markers in {topic}",
+                )
+    finally:
+        consumer.close()
 
 
 def delete_images(settings: ConsumerSettings, before: int, partition: int = 0) -> None:

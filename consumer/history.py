@@ -1,0 +1,345 @@
+"""What Kafka still holds of the past: groups found in the catalogue, and their images where they are left.
+
+    with History(settings) as history:
+        for record in history.find(group_range(from_="-1h", sources="sb0")):   # no image is read
+            print(record.timestamp_us, record.entry().missing)
+        for group in history.groups(group_range(last=10)):                      # images, too
+            group.images[0].array
+
+Groups come partition by partition in the order in which they were published; partitions are merged by
+observation time. With one partition that is the order of the log, and times may go back in it.
+
+What is published after the start of a search is not part of it. A broker that goes away is waited for
+`broker_wait_s` long. Nothing is committed. One thread at a time.
+"""
+
+import heapq
+import threading
+from array import array
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaException
+
+from consumer.catalogue import Catalogue, CatalogueRecord, catalogue_consumer
+from consumer.errors import BrokerUnreachableError, StartError
+from consumer.group import Group
+from consumer.group_range import GroupRange
+from consumer.groups_topic import GroupsTopic
+from consumer.kafka_errors import stream_error
+from consumer.metrics import IMAGES_GONE, UNREADABLE
+from consumer.past_images import PastImages
+from consumer.settings import ConsumerSettings
+from consumer.start import AtOffset, End, LastGroups
+from runtime.kafka import LogConsumer, explain, kafka_error
+from runtime.logs import get_logger
+from schemas.catalogue import CatalogueEntry
+from schemas.errors import SchemaError
+from schemas.timestamp import format_timestamp
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Gone:
+    """Groups that the catalogue names and whose images retention has deleted.
+
+    Attributes:
+        groups: how many.
+        first_us: the earliest observation time among them; 0 where there are none.
+        last_us: the latest.
+    """
+
+    groups: int = 0
+    first_us: int = 0
+    last_us: int = 0
+
+    def add(self, timestamp_us: int) -> None:
+        """One more."""
+        self.first_us = min(self.first_us, timestamp_us) if self.groups else timestamp_us
+        self.last_us = max(self.last_us, timestamp_us)
+        self.groups += 1
+
+    def __str__(self) -> str:
+        """For people."""
+        if not self.groups:
+            return "every group's images are still there"
+        return (
+            f"the images of {self.groups} groups, {format_timestamp(self.first_us)} to "
+            f"{format_timestamp(self.last_us)}, are gone: retention has deleted them"
+        )
+
+
+class History:
+    """The groups of one topic prefix that Kafka still knows.
+
+    Attributes:
+        partitions: the partitions of the groups topic, which are those of the catalogue.
+        gone: the groups that `read` and `groups` met and whose images are not there any more.
+        unreadable: how many groups they met besides that could not be read: the entry is none, or not all
+            of the group's records are there.
+    """
+
+    def __init__(self, settings: ConsumerSettings) -> None:
+        """Connect.
+
+        Args:
+            settings: where Kafka is; `broker_wait_s` is how long it may be away, now and later.
+
+        Raises:
+            BrokerUnreachableError, AuthenticationError, AccessError: Kafka is away, or refuses us.
+            TopicMissingError: the groups topic or the catalogue does not exist.
+        """
+        self.gone = Gone()
+        self.unreadable = 0
+        self._settings = settings
+        self._finds: list[Generator[CatalogueRecord, None, None]] = []
+        self._images: dict[int, PastImages] = {}
+        self._gone_before: dict[int, int] = {}  # by partition: catalogue offset
+        self._consumer = catalogue_consumer(settings)
+        self._asking = self._catalogue(self._consumer)
+        never = threading.Event()
+        self._groups_topic = GroupsTopic(self._consumer, settings.topics.groups, never)
+        try:
+            self.partitions = self._groups_topic.connect(settings.broker_wait_s)
+            GroupsTopic(self._consumer, settings.topics.catalogue, never).connect(settings.broker_wait_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def find(self, where: GroupRange) -> Iterator[CatalogueRecord]:
+        """The groups meant, from the catalogue alone; the JSON of an entry is parsed when asked.
+
+        Memory does not depend on how many there are. To be sure that there is no further one, the keys of
+        all later entries are read: times may go back. The first one does not wait for that.
+
+        Raises:
+            StartError: there is no such partition or offset.
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+        """
+        found = self._find(where)
+        self._finds.append(found)
+        return found if where.limit is None else islice(found, where.limit)
+
+    def read(self, record: CatalogueRecord, where: GroupRange | None = None) -> Group | None:
+        """The group of an entry, with its images.
+
+        Entries may come in any order; in the order of `find` the next groups are being fetched already.
+
+        Args:
+            record: the entry.
+            where: its `sources` reduce the group to those images; default: all of them.
+
+        Returns:
+            The group; None where its images are gone, counted in `gone`, or it is counted in `unreadable`.
+
+        Raises:
+            StreamError: Kafka went away, or refuses to be read.
+        """
+        if record.offset < self._gone_before.get(record.partition, 0):
+            self._count_gone(record)
+            return None
+        entry = readable_entry(record)
+        if entry is None:
+            self.unreadable += 1
+            return None
+        with self._named_errors(self._settings.topics.groups):
+            images = self._images.get(record.partition)
+            if images is None:
+                images = PastImages(self._settings, record.partition, share=len(self.partitions))
+                self._images[record.partition] = images
+            group = images.read(entry)
+        if group is not None:
+            return group if where is None else group.only(where.sources)
+        if entry.first_offset < images.low:
+            self._find_what_is_gone(record, images.low)
+            self._count_gone(record)
+        else:
+            self.unreadable += 1
+        return None
+
+    def groups(self, where: GroupRange) -> Iterator[Group]:
+        """The groups meant, with images; those whose images are gone are left out and counted in `gone`.
+
+        `where.limit` counts the groups that are handed out.
+
+        Raises:
+            StreamError: as `find` and `read`.
+        """
+        unlimited = GroupRange(
+            where.place, where.from_us, where.to_us, where.sources, complete_only=where.complete_only
+        )
+        groups = (self.read(record, where) for record in self.find(unlimited))
+        there = (group for group in groups if group is not None)
+        return there if where.limit is None else islice(there, where.limit)
+
+    def close(self) -> None:
+        """Let go of Kafka; searches under way end."""
+        for found in self._finds:
+            found.close()
+        for images in self._images.values():
+            images.close()
+        self._asking.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _find(self, where: GroupRange) -> Generator[CatalogueRecord, None, None]:
+        if isinstance(where.place, End):
+            return
+        with ExitStack() as stack, self._named_errors(self._settings.topics.catalogue):
+            # All ends before the first entry: what is published meanwhile is in no partition.
+            ends = {p: self._asking.bounds(p)[1] for p in self.partitions}
+            starts = self._starts(where, ends)
+            parts = []
+            for partition, start in starts.items():
+                catalogue = self._catalogue(catalogue_consumer(self._settings))
+                stack.callback(catalogue.close)
+                found = catalogue.read(
+                    partition, start, ends[partition], from_us=where.from_us, to_us=where.to_us
+                )
+                stack.callback(found.close)
+                parts.append(record for record in found if is_meant(record, where))
+            if len(parts) == 1:
+                yield from parts[0]
+            else:
+                yield from heapq.merge(*parts, key=lambda record: record.timestamp_us)
+
+    def _starts(self, where: GroupRange, ends: Mapping[int, int]) -> dict[int, int]:
+        """In each partition that is meant, an offset of the catalogue before which no group is meant."""
+        starts = {}
+        match where.place:
+            case LastGroups(count):
+                return self._last(where, ends, count)
+            case AtOffset(offsets):
+                for partition, offset in offsets.items():
+                    self._check_offset(partition, offset)
+                    low = self._asking.bounds(partition)[0]
+                    starts[partition] = self._asking.halve(
+                        partition, low, ends[partition], partial(_lies_at, offset)
+                    )
+            case _:
+                starts = dict.fromkeys(self.partitions, 0)
+        for partition, start in tuple(starts.items()):
+            first = self._first(partition, where.from_us)
+            if first is None:
+                del starts[partition]
+            else:
+                starts[partition] = max(start, first)
+        return starts
+
+    def _first(self, partition: int, from_us: int | None) -> int | None:
+        low, _ = self._asking.bounds(partition)
+        first = low if from_us is None else self._asking.not_before(partition, from_us)
+        return None if first is None else max(low, first)
+
+    def _check_offset(self, partition: int, offset: int) -> None:
+        name = self._settings.topics.groups
+        if partition not in self.partitions:
+            raise StartError(
+                f"{name} has no partition {partition}: it has {len(self.partitions)}, numbered from 0"
+            )
+        low, end = self._groups_topic.bounds(partition)
+        if offset > end:
+            raise StartError(
+                f"offset {offset} is not in partition {partition} of {name}: it has {low} to {end}"
+            )
+
+    def _last(self, where: GroupRange, ends: Mapping[int, int], count: int) -> dict[int, int]:
+        """Where the last `count` groups begin, by partition: its tails that together have so many.
+
+        Of each partition the last `count` are looked at, 16 bytes each: which partition has how many of
+        them is known at the end.
+        """
+        tails: dict[int, tuple[array[int], array[int]]] = {}
+        for partition in self.partitions:
+            times, offsets = array("q"), array("q")
+            for record in self._asking.backwards(partition, ends[partition]):
+                if where.at(record.timestamp_us) and is_meant(record, where):
+                    times.append(record.timestamp_us)
+                    offsets.append(record.offset)
+                    if len(times) == count:
+                        break
+            tails[partition] = times, offsets
+        taken = dict.fromkeys(self.partitions, 0)
+        for _ in range(count):
+            heads = {p: times[taken[p]] for p, (times, _) in tails.items() if taken[p] < len(times)}
+            if not heads:
+                break
+            taken[max(heads, key=lambda p: heads[p])] += 1
+        return {p: tails[p][1][number - 1] for p, number in taken.items() if number}
+
+    def _find_what_is_gone(self, record: CatalogueRecord, oldest_image: int) -> None:
+        """Which entries after this one lack their images, too: they need not be looked at one by one."""
+        with self._named_errors(self._settings.topics.catalogue):
+            end = self._asking.bounds(record.partition)[1]
+            self._gone_before[record.partition] = self._asking.halve(
+                record.partition, record.offset, end, partial(_lies_at, oldest_image)
+            )
+
+    def _count_gone(self, record: CatalogueRecord) -> None:
+        if not self.gone.groups:
+            log.warning("images of groups asked for are gone: retention has deleted them; leaving them out")
+        self.gone.add(record.timestamp_us)
+        IMAGES_GONE.inc()
+
+    def _catalogue(self, consumer: LogConsumer) -> Catalogue:
+        return Catalogue(consumer, self._settings.topics.catalogue, stall_s=self._settings.broker_wait_s)
+
+    @contextmanager
+    def _named_errors(self, topic: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            cause = kafka_error(error)
+            raise stream_error(cause, topic) or BrokerUnreachableError(explain(cause)) from error
+
+
+def is_meant(record: CatalogueRecord, where: GroupRange) -> bool:
+    """Whether the entry has the sources that are asked for; its time is not looked at."""
+    if not where.sources and not where.complete_only:
+        return True
+    entry = readable_entry(record)
+    return entry is not None and where.has(entry.present, complete=entry.complete)
+
+
+def readable_entry(record: CatalogueRecord) -> CatalogueEntry | None:
+    """What the record says; None, counted, where it is no entry."""
+    try:
+        return record.entry()
+    except SchemaError as error:
+        UNREADABLE.labels(topic="catalogue").inc()
+        log.warning(
+            "catalogue record left out", partition=record.partition, offset=record.offset, error=str(error)
+        )
+        return None
+
+
+def _lies_at(groups_offset: int, record: CatalogueRecord) -> bool | None:
+    """Whether the entry's images lie at or after this offset of the groups topic."""
+    try:
+        return record.entry().first_offset >= groups_offset
+    except SchemaError:
+        return None
+
+
+def find_groups(settings: ConsumerSettings, where: GroupRange) -> Iterator[CatalogueRecord]:
+    """`History.find`, with a connection of its own that ends with the iteration."""
+    with History(settings) as history:
+        yield from history.find(where)
+
+
+def read_groups(settings: ConsumerSettings, where: GroupRange) -> Iterator[Group]:
+    """`History.groups`, with a connection of its own that ends with the iteration."""
+    with History(settings) as history:
+        yield from history.groups(where)
