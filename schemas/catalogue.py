@@ -138,6 +138,8 @@ class CatalogueEntry:
         entry = JsonObject.parse(value, _WHAT, CatalogueError)
         entry.check_version(_VERSION)
         members = tuple(_member(member) for member in entry.children("members"))
+        if not members:
+            raise CatalogueError(f"{_WHAT}: members is empty; a group has at least one image")
         present = entry.texts("present")
         if present != tuple(member.source for member in members):
             raise CatalogueError(f"{_WHAT}: present and members name different sources")

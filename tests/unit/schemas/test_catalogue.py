@@ -136,6 +136,7 @@ WRONG = {
     "expected numbers": (changed(expected=[1]), "expected should be a list of strings"),
     "present": (changed(present=["sb2", "sb0"]), "present and members"),
     "members": (changed(members={}), "members should be a list"),
+    "no members": (changed(members=[], present=[]), "members is empty"),
     "members of numbers": (changed(members=[1]), r"members\[0\]"),
     "member without offset": (member(raw_offset=None), r"members\[1\]: raw_offset"),
     "member with digest": (member(digest="md5:00"), r"members\[1\]: 'md5:00' is no digest"),
@@ -170,7 +171,7 @@ members = st.builds(
 
 @st.composite
 def entries(draw):
-    inside = tuple(draw(st.lists(members, max_size=6)))
+    inside = tuple(draw(st.lists(members, min_size=1, max_size=6)))
     return CatalogueEntry(
         timestamp_us=draw(times),
         revision=draw(st.integers(1, 100)),

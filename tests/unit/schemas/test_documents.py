@@ -193,6 +193,7 @@ ENTRY = CatalogueEntry(
     missing=st.lists(names, max_size=5, unique=True).map(tuple),
     members=st.lists(
         st.builds(Member, names, offsets, digests, frequencies, times),
+        min_size=1,
         max_size=4,
         unique_by=lambda one: one.source,
     ).map(tuple),
