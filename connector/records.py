@@ -5,17 +5,52 @@ pixels can be used is judged by the grouper, which can name the raw offset of wh
 """
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason, SchemaError, TimestampError
 from schemas.frame import Frame, Skipped
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.source import Source
 from schemas.timestamp import format_timestamp, timestamp_key
 from schemas.topics import TopicNames
-from schemas.window import window_timestamp
+from schemas.window import PixelOrder, window_timestamp
 
 _SECOND_US = 1_000_000
+
+
+class Origin(Protocol):
+    """Where frames come from, as far as their records say it: a source, or a segment of its spool."""
+
+    @property
+    def name(self) -> str:
+        """Of the source."""
+
+    @property
+    def pixel_order(self) -> PixelOrder:
+        """Of the frames."""
+
+
+class Keeper(Protocol):
+    """Whatever counts how many of the records that it keeps Kafka has: a segment of the spool.
+
+    Attributes:
+        settled: records that Kafka has acknowledged; written to by the thread that hears from Kafka.
+    """
+
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A record that is handed over.
+
+    Attributes:
+        number: of all records that were handed over in this run, how many before this one.
+        keeper: what keeps it until Kafka has it; None: this process's memory alone.
+    """
+
+    number: int
+    keeper: Keeper | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,18 +62,20 @@ class Record:
         key: the timestamp as ASCII; None where none is known.
         value: the frame, verbatim, or rejected bytes.
         headers: those of a frame, or of a reject.
+        standing: None before it is handed over.
     """
 
     topic: str
     key: bytes | None
     value: bytes
     headers: RawHeaders | RejectHeaders
+    standing: Standing | None = None
 
 
 class RecordMaker:
     """Makes the records of one source."""
 
-    def __init__(self, source: Source, names: TopicNames, *, max_future_s: float) -> None:
+    def __init__(self, source: Origin, names: TopicNames, *, max_future_s: float) -> None:
         """Prepare.
 
         Args:
@@ -102,6 +139,26 @@ class RecordMaker:
             skipped.data, skipped.total_bytes, skipped.reason, skipped.detail, receive_time_us
         )
 
+    def damaged(self, data: bytes, total_bytes: int, detail: str, receive_time_us: int) -> Record:
+        """The record of bytes that are not what was written to the spool.
+
+        Args:
+            data: the bytes, or the first of them.
+            total_bytes: how many they are.
+            detail: for people.
+            receive_time_us: when they were read, as far as that is known; microseconds since 1970 UTC.
+        """
+        return self._reject(data, total_bytes, RejectReason.DAMAGED, detail, receive_time_us)
+
+    def reject_again(self, headers: RejectHeaders, data: bytes) -> Record:
+        """The record of a reject that was made before.
+
+        Args:
+            headers: as they were.
+            data: its bytes.
+        """
+        return _reject_record(self._names, headers, data)
+
     def _reject(
         self,
         data: bytes,
@@ -152,7 +209,7 @@ def too_large(names: TopicNames, frame: Record, raw: RawHeaders, limit: str) -> 
         truncated=False,
         digest=raw.digest,
     )
-    return _reject_record(names, headers, frame.value)
+    return _reject_record(names, headers, frame.value, frame.standing)
 
 
 def truncated(names: TopicNames, reject: Record, headers: RejectHeaders, max_bytes: int) -> Record:
@@ -164,9 +221,12 @@ def truncated(names: TopicNames, reject: Record, headers: RejectHeaders, max_byt
         headers: its headers.
         max_bytes: how much is kept.
     """
-    return _reject_record(names, replace(headers, truncated=True), reject.value[:max_bytes])
+    cut = replace(headers, truncated=True)
+    return _reject_record(names, cut, reject.value[:max_bytes], reject.standing)
 
 
-def _reject_record(names: TopicNames, headers: RejectHeaders, value: bytes) -> Record:
+def _reject_record(
+    names: TopicNames, headers: RejectHeaders, value: bytes, standing: Standing | None = None
+) -> Record:
     key = None if headers.timestamp_us is None else timestamp_key(headers.timestamp_us)
-    return Record(names.rejects, key, value, headers)
+    return Record(names.rejects, key, value, headers, standing)

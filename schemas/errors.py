@@ -44,6 +44,8 @@ class RejectReason(StrEnum):
     BAD_FREQUENCY = "bad_frequency"
     BAD_PIXELS = "bad_pixels"
     TOO_LARGE = "too_large"
+    # found in the connector's spool
+    DAMAGED = "damaged"
     # found in a Kafka record
     RECORD_KEY = "record_key"
     RECORD_HEADERS = "record_headers"
