@@ -269,7 +269,12 @@ class Fetcher:
         refusal = self._plan.selection.refusal(
             images=len(entry.members), complete=entry.complete, revision=entry.revision
         )
-        return refusal is None
+        where = self._plan.selection.where
+        return (
+            refusal is None
+            and where.at(entry.timestamp_us)
+            and where.has(entry.present, complete=entry.complete)
+        )
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._committer is not None:

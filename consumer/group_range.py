@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from consumer.errors import RangeError
-from consumer.start import AtOffset, Beginning, End, LastGroups
+from consumer.start import AtOffset, AtTime, Beginning, End, LastGroups, Start
 from schemas.errors import SchemaError
 from schemas.source import SOURCE_NAME
 from schemas.timestamp import format_timestamp, parse_date_obs
@@ -53,6 +53,13 @@ class GroupRange:
     sources: tuple[str, ...] = ()
     complete_only: bool = False
     limit: int | None = None
+
+    @property
+    def start(self) -> Start:
+        """Where a stream has to start to see all that is meant."""
+        if isinstance(self.place, Beginning) and self.from_us is not None:
+            return AtTime(self.from_us)
+        return self.place
 
     @property
     def from_now_on(self) -> bool:

@@ -82,8 +82,14 @@ class PartitionReader:
                 reason = PassedOver.BEFORE_START
             else:
                 self._not_before_us = None
+        where = self._selection.where
+        if reason is None and not (
+            (where.from_us is None or group.timestamp_us >= where.from_us)
+            and where.has(group.sources, complete=group.complete)
+        ):
+            reason = PassedOver.RANGE
         if reason is None:
-            return group
+            return group.only(where.sources)
         PASSED_OVER.labels(reason=reason).inc()
         return Nothing(group.last_offset + 1)
 

@@ -1,8 +1,10 @@
-"""Which groups a stream hands out: by how much of them is there, and by revision."""
+"""Which groups a stream hands out: by how much of them is there, by revision, and by range."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
+
+from consumer.group_range import GroupRange
 
 Require: TypeAlias = Literal["all", "any"] | int
 """'all': every expected source; 'any': whatever is there; a number: at least so many images."""
@@ -22,6 +24,7 @@ class PassedOver(StrEnum):
     TOO_FEW = "too_few"
     REVISION = "revision"
     BEFORE_START = "before_start"
+    RANGE = "range"
 
 
 def parse_require(value: str | int) -> Require:
@@ -43,10 +46,18 @@ def parse_require(value: str | int) -> Require:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which groups to hand out."""
+    """Which groups to hand out.
+
+    Attributes:
+        require: how much of a group has to be there.
+        revisions: which publications.
+        where: its `from_us`, `sources` and `complete_only` hold for every group. Its end, `to_us` and
+            `limit`, is the stream's.
+    """
 
     require: Require = "any"
     revisions: Revisions = Revisions.ALL
+    where: GroupRange = field(default_factory=GroupRange)
 
     def refusal(self, *, images: int, complete: bool, revision: int) -> PassedOver | None:
         """Why a group like this is passed over; None: it is handed out."""

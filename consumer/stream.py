@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from consumer.fetcher import Fetcher, Plan
 from consumer.group import Group
 from consumer.group_order import Merge
+from consumer.group_range import GroupRange
 from consumer.selection import Require, Revisions, Selection, parse_require
 from consumer.settings import ConsumerSettings
 from consumer.start import Start, parse_start
@@ -51,6 +52,7 @@ class GroupStream(Iterator[Group]):
         group_id: str | None = None,
         static_id: str | None = None,
         start: Start | datetime | str | None = None,
+        where: GroupRange | None = None,
         require: Require | str = "any",
         revisions: Literal["all", "first"] = "all",
         merge: Literal["arrival", "timestamp"] = "arrival",
@@ -73,6 +75,8 @@ class GroupStream(Iterator[Group]):
             start: 'beginning', 'end', 'last:N', an observation time, or one of consumer.start's classes.
                 With a consumer group it holds for partitions of which the group has no position yet.
                 Default: 'beginning' with a consumer group, 'end' without.
+            where: instead of `start`: which groups, as consumer.group_range says it. The stream ends at the
+                first group that is not before its `to_us`, and after `limit` groups.
             require: 'all': complete groups alone; 'any'; or the least number of images.
             revisions: 'first': without repaired groups, so that no timestamp comes twice.
             merge: 'arrival': groups of several partitions as they come; 'timestamp': in the order of
@@ -97,7 +101,12 @@ class GroupStream(Iterator[Group]):
             "on_gap": on_gap,
         }
         overrides = {name: value for name, value in given.items() if value is not None}
-        selection = Selection(parse_require(require), Revisions(revisions))
+        self._where = where or GroupRange()
+        if where is not None:
+            if start is not None:
+                raise ValueError("say start or where, not both")
+            start, max_groups = where.start, where.limit if max_groups is None else max_groups
+        selection = Selection(parse_require(require), Revisions(revisions), self._where)
         plan = Plan(
             settings=_settings(settings, overrides),
             group_id=group_id,
@@ -143,7 +152,8 @@ class GroupStream(Iterator[Group]):
             self.close()
             raise StopIteration
         group = self._groups.take(self._take_until_s())
-        if group is None:
+        to_us = self._where.to_us
+        if group is None or (to_us is not None and group.timestamp_us >= to_us):
             self.close()
             raise StopIteration
         self._groups_left -= 1

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import click
 
 from consumer.fits_files import write_group
 from consumer.group import Group
+from consumer.group_range import GroupRange
 from consumer.report import json_line, line
 from consumer.selection import parse_require
 from consumer.settings import ConsumerSettings
-from consumer.start import Beginning, End, LastGroups, Start, parse_start
+from consumer.start import Beginning, End
 from consumer.stream import GroupStream
 from runtime.logs import configure_logs, get_logger
 from runtime.options import settings_options
 from schemas.timestamp import format_timestamp
+from trapline.range_options import range_options
 from trapline.verb import Verb
 
 log = get_logger(__name__)
@@ -46,21 +49,16 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
         # complete groups since a time, as JSON lines
         trapline tail --from 2026-11-23T10:00:00 --require all --json
         # everything that is there, then stop when nothing comes for 5 s
-        trapline tail --from-beginning --idle-timeout 5
+        trapline tail --beginning --idle-timeout 5
+        # ten minutes of two subbands
+        trapline tail --from -10m --to now --sources sb0,sb1
         # the next ten groups; the last of them as a FITS file
         trapline tail --limit 10 --write group.fits
     """,
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a group instead of a line for people.")
-@click.option("--from-beginning", is_flag=True, help="Start at the oldest group there is.")
-@click.option("--last", type=click.IntRange(min=0), metavar="N", help="Start with the last N groups.")
-@click.option(
-    "--from",
-    "from_time",
-    callback=_parsed(parse_start),
-    metavar="TIME",
-    help="Start at this observation time, e.g. 2026-11-23T10:00:00 (UTC unless it says otherwise).",
-)
+@click.option("--from-beginning", "beginning_too", is_flag=True, hidden=True)
+@range_options(default=End())
 @click.option(
     "--require",
     default="any",
@@ -76,7 +74,6 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     help="Order of groups of several partitions.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N groups.")
 @click.option(
     "--idle-timeout",
     type=click.FloatRange(min=0),
@@ -107,12 +104,10 @@ def command(
     settings: ConsumerSettings,
     *,
     as_json: bool,
-    from_beginning: bool,
-    last: int | None,
-    from_time: Start | None,
+    beginning_too: bool,
+    where: GroupRange,
     require: Any,
     merge: Any,
-    limit: int | None,
     idle_timeout: float | None,
     group_id: str | None,
     write_path: Path | None,
@@ -122,7 +117,7 @@ def command(
 
     The line: timestamp, how many images of how many, seconds from the arrival of the last frame until
     now, where the group lies, what is missing. Starts with the next group, unless told otherwise. Ends
-    by Ctrl-C, SIGTERM, or a limit.
+    by Ctrl-C, SIGTERM, a limit, or with --to at the first group that is not before it.
     """
     configure_logs(settings.log_level, settings.log_format)
     tail = _Tail(json_line if as_json else line, fits_folder)
@@ -131,10 +126,9 @@ def command(
             with GroupStream(
                 settings,
                 group_id=group_id,
-                start=_start(from_beginning=from_beginning, last=last, from_time=from_time),
+                where=_begun(where, beginning_too=beginning_too, remembers=group_id is not None),
                 require=require,
                 merge=merge,
-                max_groups=limit,
                 idle_timeout_s=idle_timeout,
             ) as stream:
                 for group in stream:
@@ -180,17 +174,18 @@ def _file_name(group: Group) -> str:
     return format_timestamp(group.timestamp_us).replace(":", "-") + f"{revision}.fits"
 
 
-def _start(*, from_beginning: bool, last: int | None, from_time: Start | None) -> Start | None:
-    given: list[Start] = []
-    if from_beginning:
-        given.append(Beginning())
-    if last is not None:
-        given.append(LastGroups(last) if last else End())
-    if from_time is not None:
-        given.append(from_time)
-    if len(given) > 1:
-        raise click.UsageError("--from-beginning, --last and --from exclude each other")
-    return given[0] if given else None
+def _begun(where: GroupRange, *, beginning_too: bool, remembers: bool) -> GroupRange:
+    """Where to begin if that is not said, or by the old name of --beginning, `--from-beginning`.
+
+    A new consumer group begins at the beginning: at the end it would lose what is published between two
+    starts of which the first one came to nothing.
+    """
+    if not beginning_too:
+        said = click.get_current_context().params["end"] or not remembers
+        return where if said or where.place != End() else replace(where, place=Beginning())
+    if where.place != End() or where.from_us is not None:
+        raise click.UsageError("--from-beginning excludes other options that say where to begin")
+    return replace(where, place=Beginning())
 
 
 @contextmanager

@@ -87,6 +87,10 @@ def test_json_lines(publisher, tail):
         (["--from", "2026-11-23T10:00:01"], ["01", "02", "03"]),
         (["--from-beginning", "--require", "all"], ["00", "02", "03"]),
         (["--from-beginning", "--require", "3"], ["00", "02", "03"]),
+        (["--beginning", "--complete-only"], ["00", "02", "03"]),
+        (["--beginning", "--sources", "sb0"], ["00", "02", "03"]),
+        (["--last", "1", "--to", "2026-11-23T10:00:02"], ["01"]),
+        (["--offset", "0:5"], ["02", "03"]),
     ],
 )
 def test_where_it_starts_and_what_it_leaves_out(publisher, tail, options, expected):
@@ -182,9 +186,11 @@ def test_what_goes_wrong_is_one_line_and_a_status(tail, topic_prefix, unused_por
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--from", "soon"], "is no start position"),
+        (["--from", "soon"], "'soon' is no time"),
         (["--require", "most"], "say 'all', 'any'"),
-        (["--last", "2", "--from-beginning"], "exclude each other"),
+        (["--last", "2", "--beginning"], "--beginning and --last exclude each other"),
+        (["--last", "2", "--from-beginning"], "--from-beginning excludes"),
+        (["--from", "now", "--to", "-1s"], "is not before --to"),
         (["--on-gap", "shrug"], "on-gap"),
     ],
 )
@@ -192,3 +198,10 @@ def test_a_wrong_option_is_named(tail, options, words):
     status, _, err = ended(tail(*options))
     assert status == 2
     assert words in err
+
+
+def test_it_ends_at_a_time(publisher, tail):
+    publisher.run(4)
+    status, lines, err = ended(tail("--from", "2026-11-23T10:00:01", "--to", "2026-11-23T10:00:03"))
+    assert status == 0, err
+    assert [line[17:19] for line in lines] == ["01", "02"]
