@@ -11,6 +11,10 @@ class FileSourceError(ConnectorError):
     """A file:// source has no file that can be read, or some of its files could not be read."""
 
 
+class CaptureError(ConnectorError):
+    """What came could not be recorded, or nothing came."""
+
+
 class DeliveryError(ConnectorError):
     """Kafka refuses frames for a reason that no waiting mends."""
 

@@ -121,6 +121,17 @@ BACK_PRESSURE = Counter(
     "Seconds the source was not read because the queue was full.",
     _SOURCE,
 )
+CAPTURED_FRAMES = Counter(
+    "trapline_connector_captured_frames_total",
+    "Frames that `trapline capture` has written to files.",
+    _SOURCE,
+)
+CAPTURED_BYTES = Counter("trapline_connector_captured_bytes_total", "Bytes of those frames.", _SOURCE)
+UNCAPTURED_FRAMES = Counter(
+    "trapline_connector_uncaptured_frames_total",
+    "Whole frames that `trapline capture` has read and could not write.",
+    _SOURCE,
+)
 PRODUCERS_RENEWED = Counter(
     "trapline_connector_producers_renewed_total", "Producers replaced after an error that ends a producer."
 )

@@ -92,7 +92,7 @@ def _is_shared(cls: type[ProcessSettings], name: str) -> bool:
 
 
 def _command_line(field: FieldInfo) -> CommandLine:
-    for part in field.metadata:
+    for part in reversed(field.metadata):  # the outermost wins, over that of a type such as ByteCount
         if isinstance(part, CommandLine):
             return part
     return CommandLine()

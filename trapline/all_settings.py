@@ -4,6 +4,7 @@ With these known, a key of another process is told from a misspelt one, which is
 """
 
 from audit.settings import AuditSettings
+from connector.capture_settings import CaptureSettings
 from connector.settings import ConnectorSettings
 from consumer.settings import ConsumerSettings, TrapSettings
 from emulator.settings import EmulatorSettings
@@ -15,6 +16,7 @@ from trapline.embedded.settings import BrokerSettings
 KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     AuditSettings,
     BrokerSettings,
+    CaptureSettings,
     ConnectorSettings,
     ConsumerSettings,
     EmulatorSettings,

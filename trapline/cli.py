@@ -17,7 +17,8 @@ from trapline.version import __version__
 VERBS = {
     "broker": "Run Apache Kafka here, without Docker or a system Java.",
     "emulator": "Serve images like a telescope's image servers.",
-    "connector": "Read image servers into Kafka.",
+    "connector": "Read image servers, or files, into Kafka.",
+    "capture": "Record image servers to files.",
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
     "rejects": "Show what could not be used, and why.",
