@@ -11,8 +11,8 @@ from consumer.metrics import CUT_GROUPS, PASSED_OVER, REPEATED, UNREADABLE
 from consumer.positions import Position
 from consumer.selection import PassedOver, Selection
 from runtime.logs import get_logger
+from runtime.message_headers import message_headers
 from schemas.errors import SchemaError
-from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import ImageHeaders
 
 log = get_logger(__name__)
@@ -51,7 +51,7 @@ class PartitionReader:
         self.floating = False
         value = message.value()
         try:
-            headers = ImageHeaders.decode(cast("KafkaHeaders", message.headers()))
+            headers = ImageHeaders.decode(message_headers(message))
         except SchemaError as error:
             return self._unreadable(offset, str(error))
         if value is None:

@@ -8,8 +8,10 @@ from typing import Final, cast
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import LogConsumer, log_consumer, require_topic
+from runtime.message_headers import message_headers
 from runtime.settings import TraplineSettings
 from schemas.errors import RejectReason, SchemaError, TraplineError
+from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RejectHeaders
 
 _ASK_S: Final = 10.0
@@ -181,9 +183,10 @@ class Rejects:
 
 
 def _reject(message: Message, *, values: bool) -> Reject:
-    pairs = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    pairs: KafkaHeaders = ()
     headers, problem = None, ""
     try:
+        pairs = message_headers(message) or ()
         headers = RejectHeaders.decode(pairs)
     except SchemaError as error:
         problem = str(error)

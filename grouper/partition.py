@@ -2,8 +2,6 @@
 
 import time
 from collections import deque
-from operator import methodcaller
-from typing import cast
 
 from confluent_kafka import Message
 
@@ -15,8 +13,8 @@ from grouper.publication import Publication, Reject
 from grouper.raw_record import RawHead, decode_record, read_head
 from grouper.recovery import Recovered
 from runtime.logs import get_logger
-from schemas.errors import RecordHeaderError, RejectReason, SchemaError
-from schemas.header_fields import KafkaHeaders
+from runtime.message_headers import message_headers
+from schemas.errors import RejectReason, SchemaError
 from schemas.record_headers import RejectHeaders
 
 log = get_logger(__name__)
@@ -42,21 +40,6 @@ _REASONS = {
 
 
 _MAX_REJECT_KEY = 1024  # bytes; ours have 27
-# Called through C, which looks whether an exception was set. Message.headers() of confluent-kafka sets one
-# for a name that is no UTF-8 and returns a list all the same, with a hole in it that must not be touched.
-_call_headers = methodcaller("headers")
-
-
-def _headers(message: Message) -> KafkaHeaders | None:
-    """The headers of a raw record.
-
-    Raises:
-        RecordHeaderError: the name of one is no UTF-8.
-    """
-    try:
-        return cast("KafkaHeaders | None", _call_headers(message))
-    except (SystemError, UnicodeDecodeError) as error:
-        raise RecordHeaderError("the record has a header whose name is no UTF-8") from error
 
 
 class Partition:
@@ -111,7 +94,7 @@ class Partition:
         head: RawHead | None = None
         verdict: Verdict | None = None
         try:
-            head = read_head(offset, log_time_ms, message.key(), _headers(message))
+            head = read_head(offset, log_time_ms, message.key(), message_headers(message))
             verdict = self._assembler.judge(head)
             if verdict is Verdict.MEMBER:
                 self._assembler.join(decode_record(head, message.value()), now_s)

@@ -63,7 +63,7 @@ def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> l
                     at_end.add(message.partition())
                 continue
             headers = {name: value.decode() for name, value in message.headers() or []}
-            key = (message.key() or b"").decode()
+            key = (message.key() or b"").decode(errors="replace")  # of a reject it may be anything
             records.append(
                 Record(message.partition(), message.offset(), key, headers, message.value() or b"")
             )

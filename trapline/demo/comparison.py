@@ -9,7 +9,6 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from confluent_kafka import KafkaException, TopicPartition
@@ -17,8 +16,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from consumer.group import Group, Image
 from consumer.settings import ConsumerSettings
 from runtime.kafka import LogConsumer, log_consumer
+from runtime.message_headers import message_headers
 from schemas.digest import frame_digest
-from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import format_timestamp
 from schemas.topics import TopicNames
@@ -115,7 +114,7 @@ class Comparison:
                 raise KafkaException(error)
             value, offset = message.value(), message.offset()
             if value is not None and offset is not None:
-                headers = RawHeaders.decode(cast("KafkaHeaders | None", message.headers()))
+                headers = RawHeaders.decode(message_headers(message))
                 window = decode_window(value, headers.pixel_order)
                 self._frames[offset] = _Sent(headers.source, frame_digest(value), window)
         return self._frames.pop(raw_offset)
