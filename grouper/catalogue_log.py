@@ -13,6 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from grouper.errors import GrouperError
 from grouper.memory import Members
 from schemas.catalogue import CatalogueEntry
+from schemas.errors import CatalogueError, SchemaError, TimestampError
+from schemas.timestamp import parse_key
 
 # A transaction left open by a dead grouper is aborted by the broker after transaction.timeout.ms (30 s);
 # init_transactions has done so at once for this partition's own. Twice that is a hanging transaction.
@@ -112,8 +114,38 @@ class CatalogueLog:
             for message in self.messages(catalogue_offset, min(end, catalogue_offset + _READ_AHEAD)):
                 value, offset = message.value(), message.offset()
                 if value is not None and offset is not None:
-                    self._keep(offset, CatalogueEntry.from_json(value).members)
+                    self._keep(offset, self.entry(offset, value).members)
         return self._cache.get(catalogue_offset)
+
+    def timestamp_us(self, offset: int, key: bytes) -> int:
+        """The timestamp that a record's key names, microseconds since 1970 UTC.
+
+        Raises:
+            GrouperError: it names none; the error says where.
+        """
+        try:
+            return parse_key(key)
+        except TimestampError as error:
+            raise self._foreign(offset, error) from error
+
+    def entry(self, offset: int, value: bytes) -> CatalogueEntry:
+        """The entry that a record holds.
+
+        Raises:
+            GrouperError: it holds none; the error says where.
+        """
+        try:
+            return CatalogueEntry.from_json(value)
+        except CatalogueError as error:
+            raise self._foreign(offset, error) from error
+
+    def _foreign(self, offset: int, error: SchemaError) -> GrouperError:
+        return GrouperError(
+            f"the catalogue {self._topic} [{self._partition}] has a record at offset {offset} that is no "
+            f"entry of this release: {error}. It may stand for a group, so the grouper can't pass over it. "
+            "Only the grouper may write there (`trapline topics acls`); look at it with `kcat -C`, and make "
+            "all topics anew under another TRAPLINE_TOPIC_PREFIX if its writer can't be undone"
+        )
 
     def _keep(self, offset: int, members: Members) -> None:
         self._cache[offset] = members

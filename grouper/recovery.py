@@ -20,7 +20,6 @@ from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
 from schemas.errors import OffsetMetadataError
 from schemas.offset_metadata import OffsetMetadata
-from schemas.timestamp import parse_key
 
 log = get_logger(__name__)
 
@@ -68,7 +67,8 @@ def recover(
 
     Raises:
         KafkaException: Kafka could not be asked.
-        GrouperError: the catalogue could not be read to its end, or raw ends before what was read of it.
+        GrouperError: the catalogue could not be read to its end, has a record that is no entry, or raw ends
+            before what was read of it.
     """
     began_s = time.monotonic()
     (committed,) = consumer.committed([TopicPartition(raw_topic, partition)], timeout=_QUERY_TIMEOUT_S)
@@ -140,13 +140,13 @@ def _remember(
     catalogue: CatalogueLog, closed: ClosedGroups, start: int, end: int, latest: int
 ) -> list[CatalogueEntry]:
     """Restore the memory from the keys alone; parse only the latest entries. 12 times as fast as all."""
-    values: deque[bytes] = deque(maxlen=max(1, latest))
+    values: deque[tuple[int, bytes]] = deque(maxlen=max(1, latest))
     for message in catalogue.messages(start, end):
         key, value, offset = message.key(), message.value(), message.offset()
         if key is not None and value is not None and offset is not None:
-            closed.restore(parse_key(key), offset)
-            values.append(value)
-    return [CatalogueEntry.from_json(value) for value in values]
+            closed.restore(catalogue.timestamp_us(offset, key), offset)
+            values.append((offset, value))
+    return [catalogue.entry(offset, value) for offset, value in values]
 
 
 def _missed(latest: list[CatalogueEntry]) -> dict[str, int]:
@@ -166,7 +166,7 @@ def _index(catalogue: CatalogueLog, start: int, end: int) -> tuple[EntryIndex, s
     for message in catalogue.messages(start, end):
         value, offset = message.value(), message.offset()
         if value is not None and offset is not None:
-            members = CatalogueEntry.from_json(value).members
+            members = catalogue.entry(offset, value).members
             entries.add(offset, max(member.raw_offset for member in members))
             named.update(member.raw_offset for member in members)
     return entries, named
