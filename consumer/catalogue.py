@@ -23,7 +23,8 @@ from consumer.settings import ConsumerSettings
 from runtime.kafka import LogConsumer, log_consumer
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
-from schemas.errors import SchemaError
+from schemas.errors import CatalogueError, SchemaError
+from schemas.json_fields import JsonObject
 from schemas.timestamp import parse_key, timestamp_key
 
 STALL_S = 30.0  # a broker that answers nothing for so long is away; the caller asks again
@@ -72,6 +73,15 @@ class CatalogueRecord:
             CatalogueError: it is not an entry as schemas/ describes it.
         """
         return CatalogueEntry.from_json(self.value)
+
+    def presence(self) -> tuple[tuple[str, ...], bool]:
+        """The sources that are there, and whether the group is complete: a fifth of the work of `entry`.
+
+        Raises:
+            CatalogueError: the record does not say.
+        """
+        fields = JsonObject.parse(self.value, "the catalogue entry", CatalogueError)
+        return fields.texts("present"), fields.boolean("complete")
 
 
 class Catalogue:
@@ -123,16 +133,24 @@ class Catalogue:
             if found_it:
                 yield record
 
-    def backwards(self, partition: int, before: int | None = None) -> Iterator[CatalogueRecord]:
-        """Entries from the last, or from the last before an offset, to the first."""
-        low, end = self.bounds(partition)
-        if before is not None:
-            end = min(end, before)
+    def backwards(
+        self,
+        partition: int,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        from_us: int | None = None,
+        to_us: int | None = None,
+    ) -> Iterator[CatalogueRecord]:
+        """As `read`, from the last entry to the first; by default all that there are."""
+        low, high = self.bounds(partition)
+        low = low if start is None else max(low, start)
+        high = high if end is None else min(high, end)
         step = FIRST_LOOK_BACK
-        while end > low:
-            start = max(low, end - step)
-            yield from reversed(list(self.read(partition, start, end)))
-            end = start
+        while high > low:
+            begin = max(low, high - step)
+            yield from reversed(list(self.read(partition, begin, high, from_us=from_us, to_us=to_us)))
+            high = begin
             step = min(2 * step, BATCH)
 
     def read(

@@ -15,32 +15,34 @@ What is published after the start of a search is not part of it. A broker that g
 
 import heapq
 import threading
-from array import array
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from confluent_kafka import KafkaException
 
-from consumer.catalogue import Catalogue, CatalogueRecord, catalogue_consumer
-from consumer.errors import BrokerUnreachableError, StartError
+from consumer.catalogue import BATCH, Catalogue, CatalogueRecord, catalogue_consumer
+from consumer.errors import BrokerUnreachableError
 from consumer.group import Group
 from consumer.group_range import GroupRange
 from consumer.groups_topic import GroupsTopic
+from consumer.history_search import Search, is_meant, readable_entry
 from consumer.kafka_errors import stream_error
-from consumer.metrics import IMAGES_GONE, UNREADABLE
+from consumer.metrics import IMAGES_GONE
 from consumer.past_images import PastImages
 from consumer.settings import ConsumerSettings
-from consumer.start import AtOffset, End, LastGroups
+from consumer.start import End
 from runtime.kafka import LogConsumer, explain, kafka_error
 from runtime.logs import get_logger
-from schemas.catalogue import CatalogueEntry
-from schemas.errors import SchemaError
 from schemas.timestamp import format_timestamp
+
+__all__ = ["Gone", "History", "find_groups", "is_meant", "read_groups", "readable_entry"]
+
+LONGEST_READ_OVER = 500  # catalogue entries: what a fetch brings anyway
 
 log = get_logger(__name__)
 
@@ -98,7 +100,7 @@ class History:
         self.gone = Gone()
         self.unreadable = 0
         self._settings = settings
-        self._finds: list[Generator[CatalogueRecord, None, None]] = []
+        self._finds: WeakSet[Generator[CatalogueRecord, None, None]] = WeakSet()
         self._images: dict[int, PastImages] = {}
         self._gone_before: dict[int, int] = {}  # by partition: catalogue offset
         self._consumer = catalogue_consumer(settings)
@@ -111,6 +113,7 @@ class History:
         except BaseException:
             self.close()
             raise
+        self._search = Search(self._asking, self._groups_topic, self.partitions)
 
     def find(self, where: GroupRange) -> Iterator[CatalogueRecord]:
         """The groups meant, from the catalogue alone; the JSON of an entry is parsed when asked.
@@ -123,8 +126,30 @@ class History:
             BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
         """
         found = self._find(where)
-        self._finds.append(found)
+        self._finds.add(found)
         return found if where.limit is None else islice(found, where.limit)
+
+    def at(self, partition: int, offsets: Sequence[int]) -> Iterator[CatalogueRecord]:
+        """The entries at these offsets of the catalogue, which ascend; those that are gone are left out.
+
+        Raises:
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+        """
+        with self._named_errors(self._settings.topics.catalogue):
+            for run in _runs(offsets):
+                wanted = set(run)
+                with closing(self._asking.read(partition, run[0], run[-1] + 1)) as records:
+                    found = [record for record in records if record.offset in wanted]
+                yield from found
+
+    def oldest_image(self, partition: int) -> int:
+        """The oldest offset that the groups topic still has in a partition.
+
+        Raises:
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+        """
+        with self._named_errors(self._settings.topics.groups):
+            return self._groups_topic.bounds(partition)[0]
 
     def read(self, record: CatalogueRecord, where: GroupRange | None = None) -> Group | None:
         """The group of an entry, with its images.
@@ -180,7 +205,7 @@ class History:
 
     def close(self) -> None:
         """Let go of Kafka; searches under way end."""
-        for found in self._finds:
+        for found in tuple(self._finds):
             found.close()
         for images in self._images.values():
             images.close()
@@ -200,7 +225,7 @@ class History:
         with ExitStack() as stack, self._named_errors(self._settings.topics.catalogue):
             # All ends before the first entry: what is published meanwhile is in no partition.
             ends = {p: self._asking.bounds(p)[1] for p in self.partitions}
-            starts = self._starts(where, ends)
+            starts = self._search.starts(where, ends)
             parts = []
             for partition, start in starts.items():
                 catalogue = self._catalogue(catalogue_consumer(self._settings))
@@ -215,76 +240,11 @@ class History:
             else:
                 yield from heapq.merge(*parts, key=lambda record: record.timestamp_us)
 
-    def _starts(self, where: GroupRange, ends: Mapping[int, int]) -> dict[int, int]:
-        """In each partition that is meant, an offset of the catalogue before which no group is meant."""
-        starts = {}
-        match where.place:
-            case LastGroups(count):
-                return self._last(where, ends, count)
-            case AtOffset(offsets):
-                for partition, offset in offsets.items():
-                    self._check_offset(partition, offset)
-                    low = self._asking.bounds(partition)[0]
-                    starts[partition] = self._asking.halve(
-                        partition, low, ends[partition], partial(_lies_at, offset)
-                    )
-            case _:
-                starts = dict.fromkeys(self.partitions, 0)
-        for partition, start in tuple(starts.items()):
-            first = self._first(partition, where.from_us)
-            if first is None:
-                del starts[partition]
-            else:
-                starts[partition] = max(start, first)
-        return starts
-
-    def _first(self, partition: int, from_us: int | None) -> int | None:
-        low, _ = self._asking.bounds(partition)
-        first = low if from_us is None else self._asking.not_before(partition, from_us)
-        return None if first is None else max(low, first)
-
-    def _check_offset(self, partition: int, offset: int) -> None:
-        name = self._settings.topics.groups
-        if partition not in self.partitions:
-            raise StartError(
-                f"{name} has no partition {partition}: it has {len(self.partitions)}, numbered from 0"
-            )
-        low, end = self._groups_topic.bounds(partition)
-        if offset > end:
-            raise StartError(
-                f"offset {offset} is not in partition {partition} of {name}: it has {low} to {end}"
-            )
-
-    def _last(self, where: GroupRange, ends: Mapping[int, int], count: int) -> dict[int, int]:
-        """Where the last `count` groups begin, by partition: its tails that together have so many.
-
-        Of each partition the last `count` are looked at, 16 bytes each: which partition has how many of
-        them is known at the end.
-        """
-        tails: dict[int, tuple[array[int], array[int]]] = {}
-        for partition in self.partitions:
-            times, offsets = array("q"), array("q")
-            for record in self._asking.backwards(partition, ends[partition]):
-                if where.at(record.timestamp_us) and is_meant(record, where):
-                    times.append(record.timestamp_us)
-                    offsets.append(record.offset)
-                    if len(times) == count:
-                        break
-            tails[partition] = times, offsets
-        taken = dict.fromkeys(self.partitions, 0)
-        for _ in range(count):
-            heads = {p: times[taken[p]] for p, (times, _) in tails.items() if taken[p] < len(times)}
-            if not heads:
-                break
-            taken[max(heads, key=lambda p: heads[p])] += 1
-        return {p: tails[p][1][number - 1] for p, number in taken.items() if number}
-
     def _find_what_is_gone(self, record: CatalogueRecord, oldest_image: int) -> None:
         """Which entries after this one lack their images, too: they need not be looked at one by one."""
         with self._named_errors(self._settings.topics.catalogue):
-            end = self._asking.bounds(record.partition)[1]
-            self._gone_before[record.partition] = self._asking.halve(
-                record.partition, record.offset, end, partial(_lies_at, oldest_image)
+            self._gone_before[record.partition] = self._search.first_at(
+                record.partition, oldest_image, after=record.offset
             )
 
     def _count_gone(self, record: CatalogueRecord) -> None:
@@ -305,32 +265,13 @@ class History:
             raise stream_error(cause, topic) or BrokerUnreachableError(explain(cause)) from error
 
 
-def is_meant(record: CatalogueRecord, where: GroupRange) -> bool:
-    """Whether the entry has the sources that are asked for; its time is not looked at."""
-    if not where.sources and not where.complete_only:
-        return True
-    entry = readable_entry(record)
-    return entry is not None and where.has(entry.present, complete=entry.complete)
-
-
-def readable_entry(record: CatalogueRecord) -> CatalogueEntry | None:
-    """What the record says; None, counted, where it is no entry."""
-    try:
-        return record.entry()
-    except SchemaError as error:
-        UNREADABLE.labels(topic="catalogue").inc()
-        log.warning(
-            "catalogue record left out", partition=record.partition, offset=record.offset, error=str(error)
-        )
-        return None
-
-
-def _lies_at(groups_offset: int, record: CatalogueRecord) -> bool | None:
-    """Whether the entry's images lie at or after this offset of the groups topic."""
-    try:
-        return record.entry().first_offset >= groups_offset
-    except SchemaError:
-        return None
+def _runs(offsets: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ascending offsets where so many lie between that asking anew costs less than reading on."""
+    start = 0
+    for end in range(1, len(offsets) + 1):
+        if end == len(offsets) or offsets[end] - offsets[end - 1] > LONGEST_READ_OVER or end - start >= BATCH:
+            yield offsets[start:end]
+            start = end
 
 
 def find_groups(settings: ConsumerSettings, where: GroupRange) -> Iterator[CatalogueRecord]:
