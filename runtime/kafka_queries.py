@@ -13,6 +13,16 @@ from runtime.kafka_rights import named
 
 _BEGIN: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _END: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_STALE = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+    }
+)
+"""What a broker answers to a client that does not know who leads a partition now."""
+_PAUSE_S = 0.1
 _ASK_S = 2.0  # one attempt; short, so that a refused login is told at once and not as a time-out
 
 
@@ -118,11 +128,18 @@ def _offsets(
     asked = {TopicPartition(topic, number): spec for number in partitions}
     if not asked:
         return {}
-    answers = admin.list_offsets(
-        asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
-    )
-    # The future's own time-out is a last resort: the request's comes first and says why.
-    try:
-        return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}
-    except KafkaException as error:
-        raise KafkaException(named(kafka_error(error), f"READ on topic {topic}")) from error
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        answers = admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
+        )
+        # The future's own time-out is a last resort: the request's comes first and says why.
+        try:
+            return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}
+        except KafkaException as error:
+            if kafka_error(error).code() not in _STALE or time.monotonic() >= deadline_s:
+                raise KafkaException(named(kafka_error(error), f"READ on topic {topic}")) from error
+        # An admin client asks for metadata every five minutes only, and goes on asking the old leader, or
+        # with the old leader's epoch, until then.
+        admin.list_topics(topic, timeout=timeout_s)
+        time.sleep(_PAUSE_S)

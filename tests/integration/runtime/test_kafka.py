@@ -205,3 +205,18 @@ def test_the_probe_says_when_kafka_goes(settings):
     assert KafkaProbe(settings).problem() is None
     gone = settings.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
     assert "does not answer" in (KafkaProbe(gone).problem() or "")
+
+
+def test_the_end_of_a_topic_after_its_leader_was_elected_anew(own_kafka, topic_prefix):
+    """An admin client that knew the leader from before is refused until it asks for metadata again."""
+    settings = TopicsSettings(bootstrap_servers=own_kafka.bootstrap_servers, topic_prefix=topic_prefix)
+    create_topics(settings)
+    raw = settings.topics.raw
+    producer = clients.raw_producer(settings, queue_bytes=MIB)
+    admin = clients.admin_client(settings)
+    for end in (1, 2):
+        producer.produce(raw, b"frame", b"key", partition=0)
+        assert producer.flush(timeout_s(60)) == 0
+        assert clients.true_end_offset(admin, TopicPartition(raw, 0), timeout_s(30)) == end
+        own_kafka.kill()
+        own_kafka.start()
