@@ -186,7 +186,8 @@ def _parse_odd_form(text: str) -> datetime:
             for default in (datetime(1972, 1, 1), datetime(1976, 2, 2))  # noqa: DTZ001 - filled-in fields
         )
         known = first == second and first.year == int(text[:4])
-    except (ValueError, OverflowError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001  dateutil names two errors and raises others too: for digits
+        # without end, decimal.InvalidOperation; a DATE-OBS must not end the thread that reads a server
         raise TimestampError(f"DATE-OBS {_shown(text)} is not a time: {_shown(str(error))}") from None
     numbers = _NUMERIC_DATE.match(text)
     if not known or (numbers and (first.month, first.day) != (int(numbers[1]), int(numbers[2]))):

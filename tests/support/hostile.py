@@ -144,6 +144,7 @@ def _bad_times_and_numbers() -> dict[str, HostileFrame]:
         "DATE-OBS with an endless fraction": HostileFrame(
             dated("2026-11-23T10:00:00." + "9" * 46), "connector", None
         ),
+        "DATE-OBS of minutes without end": HostileFrame(dated("9999m-31T3:" + "5" * 40), *bad_date),
         "DATE-OBS that formats": HostileFrame(dated("%s%n{0.__class__}$(id)"), *bad_date),
         "DATE-OBS in two ways": HostileFrame(dated("2026-31-12T10:00:00"), *bad_date),
         "DATE-OBS empty": HostileFrame(dated(""), "connector", RejectReason.NO_DATE_OBS),
