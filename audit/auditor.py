@@ -7,7 +7,7 @@ the commit says is handled must be visible by then, since one transaction carrie
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from confluent_kafka import Message, TopicPartition
 
@@ -19,9 +19,10 @@ from audit.ledger import PartitionLedger
 from audit.settings import AuditSettings
 from audit.topic_reader import TopicReader
 from runtime.kafka import admin_client, begin_offsets, log_consumer, require_topic, true_end_offsets
+from runtime.message_headers import message_headers
 from runtime.shutdown import Shutdown
 from schemas.catalogue import CatalogueEntry, record_time_ms
-from schemas.errors import OffsetMetadataError, SchemaError
+from schemas.errors import OffsetMetadataError, RecordHeaderError, SchemaError
 from schemas.header_fields import KafkaHeaders
 from schemas.offset_metadata import OffsetMetadata
 from schemas.record_headers import CatalogueHeaders, RejectHeaders
@@ -192,7 +193,7 @@ class Auditor:
         value = message.value()
         metrics.RECORDS.labels(topic).inc()
         metrics.BYTES.labels(topic).inc(len(value or b""))
-        headers = cast("KafkaHeaders | None", message.headers())
+        headers = _headers(message)
         if topic == "raw":
             ledger.window(inspect_window(offset, message.key(), headers, value, pixels=self._pixels))
             return offset + 1
@@ -231,3 +232,11 @@ class Auditor:
                 timestamp_us=entry.timestamp_us,
                 offsets=(("catalogue", message.offset() or 0),),
             )
+
+
+def _headers(message: Message) -> KafkaHeaders | None:
+    """The headers of a record; none where the client cannot decode them, and then none is found there."""
+    try:
+        return message_headers(message)
+    except RecordHeaderError:
+        return None

@@ -16,6 +16,7 @@ from schemas.errors import RejectReason
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.timestamp import format_timestamp, timestamp_key
 from schemas.window import PixelOrder
+from tests.support.audited import audited
 from tests.support.connector import RunningConnector, source
 from tests.support.foreign_headers import put_with_headers
 from tests.support.frames import make_frame
@@ -114,7 +115,15 @@ def test_hostile_records_put_into_raw(raw):
         key, value, headers = good_record(raw, 1, "sb0")
         raw.put(key, value, [*headers, *((f"x-{number}", b"y" * 20) for number in range(20_000))])
         raw.send(at(1), "sb1")
-        groups = wait_for_group(raw, 1)
+        wait_for_group(raw, 1)
+        assert audited(raw).kinds == []  # each record is a member, or a reject
+        key, value, headers = good_record(raw, 2, "sb0")
+        false = [(name, b"xxh3-128:" + b"0" * 32 if name == "ce_digest" else old) for name, old in headers]
+        raw.put(key, value, false)
+        raw.send(at(2), "sb1")
+        groups = wait_for_group(raw, 2)
+    # Nobody on the way digests a frame again: that is the auditor's part.
+    assert audited(raw).kinds == ["digest"]
     expected = [*corpus.values(), odd, other_bytes]
     rejects = rejects_of(raw)
     assert [headers.reason for headers, _ in rejects] == [record.reason for record in expected]
@@ -125,7 +134,7 @@ def test_hostile_records_put_into_raw(raw):
         assert headers.truncated == (headers.total_bytes > MIB)
     assert [headers.raw_offset for headers, _ in rejects[: len(corpus)]] == list(range(len(corpus)))
     assert [(group.timestamp, group.sources) for group in groups] == [
-        (format_timestamp(at(second)), raw.sources) for second in (0, 1)
+        (format_timestamp(at(second)), raw.sources) for second in (0, 1, 2)
     ]
     assert groups[0].digests == {name: raw.sent[at(0), name] for name in raw.sources}
 
