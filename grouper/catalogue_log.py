@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from grouper.errors import GrouperError
-from grouper.memory import Members
+from grouper.memory import PublishedGroup
 from schemas.catalogue import CatalogueEntry
 from schemas.errors import CatalogueError, SchemaError, TimestampError
 from schemas.timestamp import parse_key
@@ -48,7 +48,7 @@ class CatalogueLog:
         self._topic = topic
         self._partition = partition
         self._true_end = true_end
-        self._cache: OrderedDict[int, Members] = OrderedDict()
+        self._cache: OrderedDict[int, PublishedGroup] = OrderedDict()
 
     def bounds(self) -> tuple[int, int]:
         """The first offset that retention has left, and the true end."""
@@ -102,8 +102,8 @@ class CatalogueLog:
             "abort it; grouping on with less would publish groups twice"
         )
 
-    def read(self, catalogue_offset: int) -> Members | None:
-        """Return the members of the entry at an offset, None where retention has taken it.
+    def read(self, catalogue_offset: int) -> PublishedGroup | None:
+        """Return what the entry at an offset says, None where retention has taken it.
 
         Repeats come in runs (a spool sent again), so the entries behind it are read along and kept.
         """
@@ -114,7 +114,8 @@ class CatalogueLog:
             for message in self.messages(catalogue_offset, min(end, catalogue_offset + _READ_AHEAD)):
                 value, offset = message.value(), message.offset()
                 if value is not None and offset is not None:
-                    self._keep(offset, self.entry(offset, value).members)
+                    entry = self.entry(offset, value)
+                    self._keep(offset, PublishedGroup(entry.revision, entry.expected, entry.members))
         return self._cache.get(catalogue_offset)
 
     def timestamp_us(self, offset: int, key: bytes) -> int:
@@ -147,8 +148,8 @@ class CatalogueLog:
             "all topics anew under another TRAPLINE_TOPIC_PREFIX if its writer can't be undone"
         )
 
-    def _keep(self, offset: int, members: Members) -> None:
-        self._cache[offset] = members
+    def _keep(self, offset: int, group: PublishedGroup) -> None:
+        self._cache[offset] = group
         self._cache.move_to_end(offset)
         while len(self._cache) > _CACHED_ENTRIES:
             self._cache.popitem(last=False)

@@ -29,6 +29,10 @@ class SessionLostError(GrouperError):
         self.cause = cause
 
 
+class RawGoneError(GrouperError):
+    """A window that was grouped can't be read again from raw."""
+
+
 # Errors that come back with every retry: a setting or a right is wrong.
 PERMANENT = frozenset(
     {

@@ -5,32 +5,46 @@ It is a function of the catalogue partition alone, so a restart restores it exac
 
 import heapq
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.catalogue import Member
 
-Members = tuple[Member, ...]
+
+@dataclass(frozen=True, slots=True)
+class PublishedGroup:
+    """A closed group in its latest revision.
+
+    Attributes:
+        revision: from 1.
+        expected: the sources it should have had.
+        members: what it holds.
+    """
+
+    revision: int
+    expected: tuple[str, ...]
+    members: tuple[Member, ...]
 
 
-class MembersReader(Protocol):
-    """Reads the members of a closed group back; the grouper's from Kafka, the tests' from a list."""
+class EntryReader(Protocol):
+    """Reads a closed group back; the grouper's from Kafka, the tests' from a list."""
 
-    def read(self, catalogue_offset: int) -> Members | None:
-        """Return the members of the entry at an offset, None where the catalogue no longer holds it."""
+    def read(self, catalogue_offset: int) -> PublishedGroup | None:
+        """Return what the entry at an offset says, None where the catalogue no longer holds it."""
 
 
 class ClosedGroups:
-    """The last `remember` closed timestamps of one partition, each with its catalogue offset.
+    """The last `remember` closed timestamps of one partition, each with its latest entry's offset.
 
-    Timestamps alone are kept (8 bytes of meaning each); an entry's members are read back from the
-    catalogue when a window of a closed group turns up, which is rare outside of repeats.
+    Timestamps alone are kept (8 bytes of meaning each); an entry is read back from the catalogue when a
+    window of a closed group turns up, which is rare outside of repeats.
     """
 
-    def __init__(self, remember: int, reader: MembersReader) -> None:
+    def __init__(self, remember: int, reader: EntryReader) -> None:
         self._remember = remember
         self._reader = reader
         self._offsets: OrderedDict[int, int] = OrderedDict()
-        self._pending: dict[int, Members] = {}
+        self._pending: dict[int, PublishedGroup] = {}
         self._oldest_first: list[int] = []
         self._forgot = False
 
@@ -41,24 +55,25 @@ class ClosedGroups:
         return timestamp_us in self._offsets or timestamp_us in self._pending
 
     def restore(self, timestamp_us: int, catalogue_offset: int) -> None:
-        """Remember a group found in the catalogue, in the order of the catalogue."""
+        """Remember a group found in the catalogue, in its order; the latest revision counts."""
         self._add(timestamp_us, catalogue_offset)
 
     def truncated(self) -> None:
         """Say that the catalogue once held, or may have held, groups that are not remembered here."""
         self._forgot = True
 
-    def close(self, timestamp_us: int, members: Members) -> None:
+    def close(self, timestamp_us: int, group: PublishedGroup) -> None:
         """Remember a group that is closed and not yet published: its catalogue offset is not known."""
-        self._pending[timestamp_us] = members
+        self._pending[timestamp_us] = group
 
-    def published(self, timestamp_us: int, catalogue_offset: int) -> None:
+    def published(self, timestamp_us: int, revision: int, catalogue_offset: int) -> None:
         """Give a closed group the offset its catalogue entry got."""
-        del self._pending[timestamp_us]
+        if self._pending[timestamp_us].revision == revision:  # else the next revision waits already
+            del self._pending[timestamp_us]
         self._add(timestamp_us, catalogue_offset)
 
-    def members(self, timestamp_us: int) -> Members | None:
-        """What a closed group held; None where retention has taken its catalogue entry."""
+    def latest(self, timestamp_us: int) -> PublishedGroup | None:
+        """What a closed group holds; None where retention has taken its catalogue entry."""
         pending = self._pending.get(timestamp_us)
         if pending is not None:
             return pending

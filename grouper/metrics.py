@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from grouper.assembler import Verdict
+from grouper.rules import Verdict
 from schemas.catalogue import ClosedBy
 from schemas.errors import RejectReason
 
@@ -10,6 +10,9 @@ WINDOWS = Counter("trapline_grouper_windows_total", "Raw records by what became 
 UNUSABLE = "unusable"  # a raw record that is no window: its verdict is a reject by its own reason
 REJECTS = Counter("trapline_grouper_rejects_total", "Raw records rejected, by reason.", ["reason"])
 GROUPS = Counter("trapline_grouper_groups_total", "Groups published, by what closed them.", ["closed_by"])
+REPAIRS = Counter(
+    "trapline_grouper_repairs_total", "Groups published again with their late windows: revisions from 2 on."
+)
 MISSING = Counter("trapline_grouper_missing_windows_total", "Windows that published groups lack.", ["source"])
 OPEN_GROUPS = Gauge("trapline_grouper_open_groups", "Groups open now.", ["partition"])
 OPEN_BYTES = Gauge("trapline_grouper_open_bytes", "Bytes of images in open groups.", ["partition"])

@@ -7,7 +7,7 @@ is a fault of the clocks at the image servers, which the grouper can see and mus
 from collections import deque
 from statistics import median
 
-from grouper.assembler import ClosedGroup
+from grouper.rules import ClosedGroup
 
 _STEPS = 20  # steps between timestamps of one source that the cadence is the median of
 _RECENT = 8  # incomplete groups that a new one is compared with

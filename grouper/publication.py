@@ -1,14 +1,13 @@
 """What one transaction of the grouper carries, and the records it turns into."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from grouper.assembler import ClosedGroup
+from grouper.rules import ClosedGroup
 from schemas.catalogue import CatalogueEntry
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, RejectHeaders, group_id
 from schemas.timestamp import timestamp_key
 
-FIRST_REVISION = 1
 KafkaHeaders = list[tuple[str, bytes]]
 
 
@@ -44,6 +43,7 @@ class Publication:
         committed_offset: the raw offset to commit; never past the first record of an open group.
         read_to: one past the highest raw offset handled when these were closed.
         missed: for each source that the latest closed groups lack, how many.
+        waiting: the raw offsets below `read_to` that wait in open groups; None: not known.
     """
 
     partition: int
@@ -52,6 +52,7 @@ class Publication:
     committed_offset: int
     read_to: int
     missed: Mapping[str, int]
+    waiting: Collection[int] | None
 
     @property
     def images(self) -> int:
@@ -71,7 +72,7 @@ class ImageRecord:
 def image_records(prefix: str, group: ClosedGroup) -> Iterator[ImageRecord]:
     """The records of a group, one image each, in the group's order of sources."""
     key = timestamp_key(group.timestamp_us)
-    name = group_id(group.timestamp_us, FIRST_REVISION, group.first_offset)
+    name = group_id(group.timestamp_us, group.revision, group.first_raw_offset)
     for index, member in enumerate(group.members):
         headers = ImageHeaders(
             prefix=prefix,
@@ -83,7 +84,7 @@ def image_records(prefix: str, group: ClosedGroup) -> Iterator[ImageRecord]:
             expected=len(group.expected),
             complete=group.complete,
             missing=group.missing,
-            revision=FIRST_REVISION,
+            revision=group.revision,
             receive_time_us=member.receive_time_us,
             pixel_order=member.pixel_order,
             digest=member.digest,
@@ -104,8 +105,8 @@ def catalogue_entry(
     """The catalogue entry of a group whose images have their offsets in the groups topic."""
     return CatalogueEntry(
         timestamp_us=group.timestamp_us,
-        revision=FIRST_REVISION,
-        group_id=group_id(group.timestamp_us, FIRST_REVISION, group.first_offset),
+        revision=group.revision,
+        group_id=group_id(group.timestamp_us, group.revision, group.first_raw_offset),
         complete=group.complete,
         closed_by=group.closed_by,
         expected=group.expected,

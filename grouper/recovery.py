@@ -6,16 +6,18 @@ be of before and the catalogue of after a commit under way.
 """
 
 import time
-from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import takewhile
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from grouper.attendance import AUTO_GROUPS
 from grouper.catalogue_log import CatalogueLog
 from grouper.entry_index import EntryIndex
 from grouper.errors import GrouperError
 from grouper.memory import ClosedGroups
+from grouper.rules import FIRST_REVISION, Rules
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
 from schemas.errors import OffsetMetadataError
@@ -28,6 +30,7 @@ _QUERY_TIMEOUT_S = 10.0
 # where no transaction was aborted; what aborted ones hide is covered by reading a little further.
 _OFFSETS_PER_GROUP = 2
 _SLACK_OFFSETS = 1_000
+_LOOK_BACK = 64  # offsets; transaction markers and further revisions lie between the groups looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Recovered:
         missed: for each source that the latest closed groups lack, how many.
         closed: the memory of closed groups.
         entries: the catalogue entries that still matter to the committed offset.
+        waiting: the raw offsets below `read_to` that waited in open groups; None: not known.
         lost_offsets: raw records that retention took and that no group has; at most, since repeats and
             rejects handled before are among them.
         lost_from: the first offset that retention took.
@@ -50,6 +54,7 @@ class Recovered:
     missed: dict[str, int]
     closed: ClosedGroups
     entries: EntryIndex
+    waiting: Collection[int] | None = None
     lost_offsets: int = 0
     lost_from: int = 0
 
@@ -59,9 +64,9 @@ def recover(
     raw_topic: str,
     partition: int,
     catalogue: CatalogueLog,
+    rules: Rules,
     *,
     remember: int,
-    silent_after: int,
 ) -> Recovered:
     """Read back a partition's state. The partition's session must exist already.
 
@@ -80,20 +85,25 @@ def recover(
     start = max(low, end - _OFFSETS_PER_GROUP * remember - _SLACK_OFFSETS)
     if metadata is not None:
         start = max(low, min(start, metadata.catalogue_from))
-    latest = _remember(catalogue, closed, start, end, silent_after)
+    last = _remember(catalogue, closed, start, end)
     if start > 0:
         closed.truncated()
 
-    position, read_to, catalogue_from, missed = 0, 0, low, _missed(latest)
-    if latest:
-        last = latest[-1]
+    position, read_to, catalogue_from, waiting = 0, 0, low, None
+    if last is not None:
         position, read_to, catalogue_from = last.committed_offset, last.read_to, last.catalogue_from
     if committed.offset >= 0:
         position = committed.offset
         read_to = max(read_to, position)
+    missed: dict[str, int] = {}
+    if metadata is None or rules.expected is None:
+        # The metadata has them, but not those that `auto` would know where it was not on before.
+        count = max(rules.silent_after, AUTO_GROUPS)
+        missed = _missed(_latest(catalogue, low, end, count))
     if metadata is not None:
         read_to, catalogue_from = max(read_to, metadata.read_to), metadata.catalogue_from
-        missed = dict(metadata.missed)
+        missed |= metadata.missed
+        waiting = metadata.waiting
 
     raw_low, raw_high = consumer.get_watermark_offsets(
         TopicPartition(raw_topic, partition), timeout=_QUERY_TIMEOUT_S, cached=False
@@ -122,7 +132,7 @@ def recover(
         lost_offsets=lost,
         took_s=round(time.monotonic() - began_s, 3),
     )
-    return Recovered(position, read_to, missed, closed, entries, lost, lost_from)
+    return Recovered(position, read_to, missed, closed, entries, waiting, lost, lost_from)
 
 
 def _metadata(committed: TopicPartition) -> OffsetMetadata | None:
@@ -136,27 +146,40 @@ def _metadata(committed: TopicPartition) -> OffsetMetadata | None:
         return None
 
 
-def _remember(
-    catalogue: CatalogueLog, closed: ClosedGroups, start: int, end: int, latest: int
-) -> list[CatalogueEntry]:
-    """Restore the memory from the keys alone; parse only the latest entries. 12 times as fast as all."""
-    values: deque[tuple[int, bytes]] = deque(maxlen=max(1, latest))
+def _remember(catalogue: CatalogueLog, closed: ClosedGroups, start: int, end: int) -> CatalogueEntry | None:
+    """Restore the memory from the keys alone, 12 times as fast as from entries; return the last entry."""
+    last: tuple[int, bytes] | None = None
     for message in catalogue.messages(start, end):
         key, value, offset = message.key(), message.value(), message.offset()
         if key is not None and value is not None and offset is not None:
             closed.restore(catalogue.timestamp_us(offset, key), offset)
-            values.append((offset, value))
-    return [catalogue.entry(offset, value) for offset, value in values]
+            last = offset, value
+    return None if last is None else catalogue.entry(*last)
+
+
+def _latest(catalogue: CatalogueLog, low: int, end: int, count: int) -> list[CatalogueEntry]:
+    """The entries of the last groups closed, the latest last. A further revision closed no group."""
+    found: list[CatalogueEntry] = []
+    step = _LOOK_BACK
+    while end > low and len(found) < count:
+        start = max(low, end - step)
+        entries = [
+            catalogue.entry(offset, value)
+            for message in catalogue.messages(start, end)
+            if (value := message.value()) is not None and (offset := message.offset()) is not None
+        ]
+        found = [entry for entry in entries if entry.revision == FIRST_REVISION] + found
+        end, step = start, step * 2
+    return found[-count:]
 
 
 def _missed(latest: list[CatalogueEntry]) -> dict[str, int]:
-    """How many of the latest groups in a row each source is missing in, as far as entries tell."""
-    missed: dict[str, int] = {}
-    if latest:
-        for source in latest[-1].missing:
-            missing = (source in entry.missing for entry in reversed(latest))
-            missed[source] = sum(takewhile(bool, missing))
-    return missed
+    """In how many of the latest groups in a row each source is missing, as far as entries tell."""
+    sources = {source for entry in latest for source in (*entry.present, *entry.missing)}
+    return {
+        source: sum(takewhile(bool, (source not in entry.present for entry in reversed(latest))))
+        for source in sources
+    }
 
 
 def _index(catalogue: CatalogueLog, start: int, end: int) -> tuple[EntryIndex, set[int]]:

@@ -6,30 +6,21 @@ before the next fetch, so a revocation, which happens inside a fetch, finds no t
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from grouper import metrics
-from grouper.catalogue_log import CatalogueLog
 from grouper.errors import PERMANENT, GrouperError, SessionLostError, TransactionAbortedError
-from grouper.partition import Partition
+from grouper.ownership import Owned, Ownership
 from grouper.publication import Publication
-from grouper.recovery import recover
-from grouper.session import Session
+from grouper.quiet import QuietWatch
+from grouper.rules import FIRST_REVISION
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep, no_step
 from grouper.topics import wait_for_topics
 from runtime.health import Heartbeat
-from runtime.kafka import (
-    LogConsumer,
-    explain,
-    kafka_error,
-    log_consumer,
-    transactional_producer,
-    true_end_offset,
-)
+from runtime.kafka import LogConsumer, explain, kafka_error, log_consumer
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
 from schemas.topics import TopicNames
@@ -41,19 +32,7 @@ _FETCH_BYTES = 32 * 1024**2  # taken in before what it closed is published
 _FETCH_RECORDS = 1_000
 _TRIES = 3  # of a transaction whose cause of abort would come back for ever
 _STOP_S = 15.0  # a stop waits this long for Kafka, and a call under way; Kubernetes kills after 30 s
-_QUIET_QUERY_S = 0.5  # at most one end-offset query a partition in this time
 _REJOIN_PAUSE_S = 1.0
-
-
-@dataclass(slots=True)
-class _Owned:
-    """A partition this grouper owns."""
-
-    state: Partition
-    session: Session
-    catalogue: CatalogueLog
-    held_back: bool = False
-    quiet_asked_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -63,6 +42,7 @@ class Summary:
     records: int = 0
     groups: int = 0
     incomplete: int = 0
+    repaired: int = 0
     rejects: int = 0
     transactions: int = 0
 
@@ -82,8 +62,9 @@ class GrouperService:
         self._settings = settings
         self._names = TopicNames(settings.topic_prefix)
         self._heartbeat = heartbeat
-        self._on_step = on_step
-        self._owned: dict[int, _Owned] = {}
+        self._ownership = Ownership(settings, self._give_up, on_step)
+        self._quiet = QuietWatch(self._names.raw)
+        self._owned: dict[int, Owned] = {}
         self._joined = False
         self._shutdown: Shutdown | None = None
         self._stop_by_s: float | None = None
@@ -151,6 +132,7 @@ class GrouperService:
             static_id=self._settings.group_instance_id,
             session_timeout_s=self._settings.session_timeout_s,
             queue_bytes=self._settings.fetch_buffer_bytes,
+            on_error=self._quiet.on_error,
         )
         try:
             consumer.subscribe(
@@ -183,7 +165,8 @@ class GrouperService:
             if owned is not None:
                 owned.state.handle(message, time.monotonic())
                 self.summary.records += 1
-        self._close_quiet(consumer)
+        for number, owned in self._owned.items():
+            self._quiet.look(consumer, number, owned.state)
         self._publish(consumer, commit_after_s=self._settings.commit_interval_s)
         self._hold_back(consumer)
         now_s = time.monotonic()
@@ -236,23 +219,6 @@ class GrouperService:
         # transaction that waited for Kafka longer than max.poll.interval.ms.
         raise SessionLostError(message.partition() or 0, error)
 
-    def _close_quiet(self, consumer: LogConsumer) -> None:
-        for number, owned in self._owned.items():
-            now_s = time.monotonic()
-            if now_s - owned.quiet_asked_s < _QUIET_QUERY_S or not owned.state.quiet_due(now_s):
-                continue
-            owned.quiet_asked_s = now_s
-            partition = TopicPartition(self._names.raw, number)
-            try:
-                # Asked after now_s: what was appended by then is below this end.
-                end = true_end_offset(consumer, partition)
-                (at,) = consumer.position([partition])
-            except KafkaException as error:
-                log.warning("the end of raw can't be asked for", partition=number, cause=str(error))
-                continue
-            if max(at.offset, owned.state.read_to) >= end:
-                owned.state.close_quiet(now_s)
-
     def _publish(self, consumer: LogConsumer, commit_after_s: float) -> None:
         for owned in list(self._owned.values()):
             while True:
@@ -262,7 +228,7 @@ class GrouperService:
                 if publication is None or not self._published(consumer, owned, publication):
                     break
 
-    def _published(self, consumer: LogConsumer, owned: _Owned, publication: Publication) -> bool:
+    def _published(self, consumer: LogConsumer, owned: Owned, publication: Publication) -> bool:
         """Publish one transaction; False where it was aborted and is to be tried again next turn.
 
         It is not tried again at once: the cause may be that the partition is being taken away, which
@@ -277,79 +243,24 @@ class GrouperService:
         self._failures.pop(publication.partition, None)
         owned.state.published(publication, offsets)
         self.summary.transactions += 1
-        self.summary.groups += len(publication.groups)
-        self.summary.incomplete += sum(not group.complete for group in publication.groups)
+        first = [group for group in publication.groups if group.revision == FIRST_REVISION]
+        self.summary.groups += len(first)
+        self.summary.incomplete += sum(not group.complete for group in first)
+        self.summary.repaired += len(publication.groups) - len(first)
         self.summary.rejects += len(publication.rejects)
         return True
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._drop_all()
         for partition in partitions:
-            session = self._session(partition.partition)
-            catalogue = self._catalogue(partition.partition)
-            try:
-                recovered = recover(
-                    consumer,
-                    self._names.raw,
-                    partition.partition,
-                    catalogue,
-                    remember=self._settings.remember,
-                    silent_after=self._settings.silent_after,
-                )
-            except BaseException:
-                session.close()
-                catalogue.close()
-                raise
-            if recovered.lost_offsets:
-                metrics.LOST_RECORDS.inc(recovered.lost_offsets)
-                log.error(
-                    "retention removed raw records before they were grouped; raise the retention of raw",
-                    partition=partition.partition,
-                    records=recovered.lost_offsets,
-                    going_on_at=recovered.position,
-                )
-            state = Partition(
-                partition.partition,
-                self._settings.topic_prefix,
-                self._settings.rules,
-                recovered,
-                self._settings.max_frame_bytes,
-            )
-            self._owned[partition.partition] = _Owned(state, session, catalogue)
-            partition.offset = recovered.position
+            owned, partition.offset = self._ownership.take_over(consumer, partition.partition)
+            self._owned[partition.partition] = owned
             self._heartbeat.beat()
         consumer.assign(partitions)
         self._failures.pop(None, None)
         self._joined = True
         metrics.PARTITIONS.set(len(self._owned))
         log.info("partitions assigned", partitions=sorted(self._owned))
-
-    def _session(self, partition: int) -> Session:
-        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
-            return transactional_producer(
-                self._settings,
-                transactional_id,
-                transaction_timeout_s=self._settings.transaction_timeout_s,
-                on_error=on_error,
-            )
-
-        return Session(
-            names=self._names,
-            consumer_group=self._settings.consumer_group,
-            partition=partition,
-            make_producer=make,
-            give_up=self._give_up,
-            on_step=self._on_step,
-        )
-
-    def _catalogue(self, partition: int) -> CatalogueLog:
-        consumer = log_consumer(self._settings, group_id=None, enable_partition_eof=True)
-        return CatalogueLog(
-            consumer,
-            self._names.catalogue,
-            partition,
-            lambda topic, number: true_end_offset(consumer, TopicPartition(topic, number)),
-        )
 
     def _revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop the state: what is closed and unpublished is not committed, and its next owner closes it."""
@@ -358,9 +269,7 @@ class GrouperService:
 
     def _drop_all(self) -> None:
         for owned in self._owned.values():
-            owned.session.close()
-            owned.catalogue.close()
-            owned.state.hide()
+            owned.close()
         self._owned.clear()
         self._assignment += 1
         metrics.PARTITIONS.set(0)

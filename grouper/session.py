@@ -167,6 +167,8 @@ class Session:
             read_to=publication.read_to,
             catalogue_from=entries.first_naming(publication.committed_offset, new),
             missed=publication.missed,
+            # Where nothing lies between the two, nothing is read again.
+            waiting=publication.waiting if publication.committed_offset < publication.read_to else None,
         )
         position = TopicPartition(
             self._names.raw, self._partition, publication.committed_offset, metadata=metadata.encode()

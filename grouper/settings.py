@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from grouper.assembler import Rules
+from grouper.rules import Rules
 from runtime.settings import ByteCount, CrossProblem, TraplineSettings
 
 REMEMBERED_PER_OPEN_GROUP = 4  # docs/decisions/0003-grouper-state.md: what is forgotten can be grouped again
@@ -45,12 +45,22 @@ class GrouperSettings(TraplineSettings):
     silent_after: int = Field(
         default=3, ge=1, description="Groups in a row without a source until it is not waited for."
     )
+    expected: Literal["sources", "auto"] = Field(
+        default="sources",
+        description="Who makes a group complete: the names in `sources`; or auto: members of any of the last "
+        "20 groups, and those seen since.",
+    )
     remember: int = Field(
         default=100_000, ge=1_000, description="Closed timestamps remembered a partition, to know repeats by."
     )
     older: Literal["reject", "group"] = Field(
         default="reject",
         description="What becomes of a window older than anything remembered: rejected, or grouped.",
+    )
+    late: Literal["reject", "repair"] = Field(
+        default="reject",
+        description="What becomes of a window whose group is published without it: rejected; or the group is "
+        "published again with it, as the next revision.",
     )
     max_open_groups: int = Field(
         default=256, ge=1, description="Groups open at the same time a partition; then the oldest closes."
@@ -83,11 +93,11 @@ class GrouperSettings(TraplineSettings):
     def cross_problems(self) -> Iterator[CrossProblem]:
         """The grouper has to know which sources make a group complete."""
         yield from super().cross_problems()
-        if not self.sources:
+        if self.expected == "sources" and not self.sources:
             yield CrossProblem(
                 ("sources",),
                 "names no source, so no group could be complete; TRAPLINE_SOURCES=NAME=URL,... as for the "
-                "connector",
+                "connector, or TRAPLINE_EXPECTED=auto to expect whoever was in the last groups",
             )
         if self.reorder_grace_s >= self.grace_s:
             yield CrossProblem(
@@ -111,11 +121,12 @@ class GrouperSettings(TraplineSettings):
     def rules(self) -> Rules:
         """The rules of grouping, as the assembler takes them."""
         return Rules(
-            expected=tuple(source.name for source in self.sources),
+            expected=None if self.expected == "auto" else tuple(source.name for source in self.sources),
             grace_s=self.grace_s,
             reorder_grace_s=self.reorder_grace_s,
             silent_after=self.silent_after,
             max_open_groups=self.max_open_groups,
             max_open_bytes=self.max_open_bytes,
             group_older=self.older == "group",
+            repair_late=self.late == "repair",
         )

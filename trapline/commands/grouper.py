@@ -41,6 +41,7 @@ def command(settings: GrouperSettings) -> None:
         records=summary.records,
         groups=summary.groups,
         incomplete=summary.incomplete,
+        repaired=summary.repaired,
         rejects=summary.rejects,
         transactions=summary.transactions,
     )

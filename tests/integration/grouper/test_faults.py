@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-import grouper.service
+import grouper.ownership
 from grouper.errors import GrouperError, SessionLostError
 from grouper.service import GrouperService
 from grouper.steps import Step
@@ -30,7 +30,7 @@ def rejects_of(raw):
 def test_a_broker_that_dies_during_a_recovery_is_waited_for(own_kafka, topic_prefix, monkeypatch):
     raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
     raw.send(at(0))
-    recover = grouper.service.recover
+    recover = grouper.ownership.recover
     killed = threading.Event()
 
     def kill_first(*args, **kwargs):
@@ -39,7 +39,7 @@ def test_a_broker_that_dies_during_a_recovery_is_waited_for(own_kafka, topic_pre
             killed.set()
         return recover(*args, **kwargs)
 
-    monkeypatch.setattr(grouper.service, "recover", kill_first)
+    monkeypatch.setattr(grouper.ownership, "recover", kill_first)
     with grouping(raw) as service:
         assert killed.wait(timeout_s(60))
         rejoins = metric("trapline_grouper_rejoins_total")

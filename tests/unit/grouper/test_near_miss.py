@@ -2,8 +2,8 @@
 
 import pytest
 
-from grouper.assembler import ClosedGroup
 from grouper.near_miss import NearMisses
+from grouper.rules import ClosedGroup
 from schemas.catalogue import ClosedBy
 from tests.unit.grouper.test_assembler import Raw, record_of
 
@@ -14,7 +14,19 @@ def closed(timestamp_us, *sources, complete=False):
     members = tuple(record_of(Raw(timestamp_us, source), 0) for source in sources)
     missing = () if complete else ("other",)
     closed_by = ClosedBy.COMPLETE if complete else ClosedBy.OVERTAKEN
-    return ClosedGroup(timestamp_us, members, (*sources, *missing), missing, closed_by, 0, 0, {})
+    return ClosedGroup(
+        timestamp_us=timestamp_us,
+        revision=1,
+        members=members,
+        published=(),
+        expected=(*sources, *missing),
+        missing=missing,
+        closed_by=closed_by,
+        first_offset=0,
+        joined=(0,),
+        read_to=0,
+        missed={},
+    )
 
 
 @pytest.mark.parametrize(

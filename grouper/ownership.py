@@ -1,0 +1,136 @@
+"""What belongs to an owned raw partition: made on assignment, dropped at a revocation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from grouper import metrics
+from grouper.catalogue_log import CatalogueLog
+from grouper.partition import Partition
+from grouper.raw_log import RawLog
+from grouper.recovery import Recovered, recover
+from grouper.session import Session
+from grouper.settings import GrouperSettings
+from grouper.steps import OnStep
+from runtime.kafka import log_consumer, transactional_producer, true_end_offset
+from runtime.logs import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Owned:
+    """A partition this grouper owns.
+
+    Attributes:
+        state: its grouping.
+        session: its transactions.
+        catalogue: its catalogue partition.
+        raw: its raw partition, read by offset.
+        held_back: whether nothing more is taken in from it.
+    """
+
+    state: Partition
+    session: Session
+    catalogue: CatalogueLog
+    raw: RawLog
+    held_back: bool = False
+
+    def close(self) -> None:
+        """Let go of its clients, and take its gauges away."""
+        self.session.close()
+        self.catalogue.close()
+        self.raw.close()
+        self.state.hide()
+
+
+class Ownership:
+    """Takes partitions of raw over, as the settings say."""
+
+    def __init__(self, settings: GrouperSettings, give_up: Callable[[], bool], on_step: OnStep) -> None:
+        self._settings = settings
+        self._names = settings.topics
+        self._give_up = give_up
+        self._on_step = on_step
+        self._beyond_repair: dict[int, set[int]] = {}
+
+    def take_over(self, consumer: Consumer, partition: int) -> tuple[Owned, int]:
+        """Recover a partition's state; return it, and the raw offset to go on at.
+
+        The session comes first: it ends and fences an earlier owner's.
+
+        Raises:
+            SessionLostError, KafkaException: Kafka was away, or somebody else is the owner; try again.
+            GrouperError: it can't go on without somebody's action.
+        """
+        settings, names = self._settings, self._names
+        session = self._session(partition)
+        catalogue = self._catalogue(partition)
+        try:
+            recovered = recover(
+                consumer, names.raw, partition, catalogue, settings.rules, remember=settings.remember
+            )
+        except BaseException:
+            session.close()
+            catalogue.close()
+            raise
+        _account_for_lost(partition, recovered)
+        beyond_repair = self._beyond_repair.setdefault(partition, set())
+        raw = RawLog(self._by_offset, names.raw, partition, beyond_repair)
+        state = Partition(
+            partition,
+            settings.rules,
+            recovered,
+            raw,
+            prefix=settings.topic_prefix,
+            max_frame_bytes=settings.max_frame_bytes,
+        )
+        return Owned(state, session, catalogue, raw), recovered.position
+
+    def _session(self, partition: int) -> Session:
+        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
+            return transactional_producer(
+                self._settings,
+                transactional_id,
+                transaction_timeout_s=self._settings.transaction_timeout_s,
+                on_error=on_error,
+            )
+
+        return Session(
+            names=self._names,
+            consumer_group=self._settings.consumer_group,
+            partition=partition,
+            make_producer=make,
+            give_up=self._give_up,
+            on_step=self._on_step,
+        )
+
+    def _catalogue(self, partition: int) -> CatalogueLog:
+        consumer = log_consumer(self._settings, group_id=None, enable_partition_eof=True)
+        return CatalogueLog(
+            consumer,
+            self._names.catalogue,
+            partition,
+            lambda topic, number: true_end_offset(consumer, TopicPartition(topic, number)),
+        )
+
+    def _by_offset(self) -> Consumer:
+        return log_consumer(
+            self._settings,
+            group_id=None,
+            enable_partition_eof=True,
+            queue_bytes=min(self._settings.fetch_buffer_bytes, self._settings.max_frame_bytes),
+        )
+
+
+def _account_for_lost(partition: int, recovered: Recovered) -> None:
+    if not recovered.lost_offsets:
+        return
+    metrics.LOST_RECORDS.inc(recovered.lost_offsets)
+    log.error(
+        "retention removed raw records before they were grouped; raise the retention of raw",
+        partition=partition,
+        records=recovered.lost_offsets,
+        going_on_at=recovered.position,
+    )
