@@ -4,11 +4,14 @@
 #   make test            all tests that CI runs in every place
 #   make check           format, lint, types, import rules, unit tests: under a minute
 #   make test-interop    kcat and cfitsio's tools as foreign consumers
+#   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make bench           throughput, latency and memory against bare floors in the same run
 
 PYTHON ?= python3
 VENV ?= .venv
 GROUPS ?= 10
+SECONDS ?= 60
+TARGETS ?=
 
 # Integration tests wait more than they compute: three processes, each with a broker of its own. A test
 # that needs a quiet machine gets longer deadlines instead.
@@ -20,7 +23,7 @@ ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration test-interop bench clean
+.PHONY: help demo test check format unit integration test-interop fuzz bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
@@ -56,7 +59,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit tests/fuzz
 
 check: lint unit
 
@@ -68,6 +71,9 @@ test: check integration
 
 test-interop: $(VENV)/.dev
 	$(BIN)/pytest tests/interop
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
