@@ -12,6 +12,7 @@ from grouper.settings import GrouperSettings
 from runtime.settings import ProcessSettings, declare_settings
 from runtime.topic_settings import TopicsSettings
 from trapline.embedded.settings import BrokerSettings
+from trapline.status.settings import StatusSettings
 
 KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     AuditSettings,
@@ -21,6 +22,7 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     ConsumerSettings,
     EmulatorSettings,
     GrouperSettings,
+    StatusSettings,
     TopicsSettings,
     TrapSettings,
 )

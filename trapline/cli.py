@@ -21,6 +21,7 @@ VERBS = {
     "capture": "Record image servers to files.",
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
+    "status": "Show how each source and each consumer group is doing.",
     "rejects": "Show what could not be used, and why.",
     "verify": "Hold what was published against what came in.",
     "topics": "Create the topics, check their settings, or print the rights on them.",
