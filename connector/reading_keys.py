@@ -1,12 +1,18 @@
 """Settings of reading image servers, for the two processes that do: connector and capture."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from pydantic import Field
 
 from runtime.settings import ByteCount, CrossProblem, SourceKeys
 from schemas.frame import FrameLimits
 from schemas.topics import RECORD_HEADROOM
+
+# What a decoder (FrameDecoder) holds at most: a frame that was cut off, the true ones that were inside it,
+# and what is not judged yet.
+_FRAMES_READ: Final = 2
+_DECODER_BYTES: Final = 3 * 1024**2
 
 
 class ReadingKeys(SourceKeys):
@@ -54,6 +60,13 @@ class ReadingKeys(SourceKeys):
         description="Bytes kept in the rejects topic of those that belong to no frame.",
     )
 
+    reading_max_bytes: ByteCount = Field(
+        default=4 * 1024**3,
+        ge=1,
+        description="Bytes that the frames being read may take, all sources together: each may have two of "
+        "max_frame_bytes in memory at the worst. With too many sources for it, the start is refused.",
+    )
+
     @property
     def frame_limits(self) -> FrameLimits:
         """What a frame may claim, as the decoder takes it."""
@@ -71,6 +84,7 @@ class ReadingKeys(SourceKeys):
                 ("sources",),
                 "names no source; --source NAME=tcp://HOST:PORT, or TRAPLINE_SOURCES=NAME=URL,...",
             )
+        yield from self._memory_problems()
         if self.reconnect_min_s > self.reconnect_max_s:
             yield CrossProblem(
                 ("reconnect_min_s", "reconnect_max_s"), f"is above reconnect_max_s ({self.reconnect_max_s:g})"
@@ -79,4 +93,15 @@ class ReadingKeys(SourceKeys):
             yield CrossProblem(
                 ("stall_timeout_s", "max_frame_time_s"),
                 f"is above max_frame_time_s ({self.max_frame_time_s:g}), which would come first",
+            )
+
+    def _memory_problems(self) -> Iterator[CrossProblem]:
+        """A bound at run time could only stop sources, and one that drips would hold up all others."""
+        most = len(self.sources) * _FRAMES_READ * (self.max_frame_bytes + _DECODER_BYTES)
+        if most > self.reading_max_bytes:
+            yield CrossProblem(
+                ("reading_max_bytes", "max_frame_bytes", "sources"),
+                f"is less than the {most} bytes that {len(self.sources)} sources may take while frames of up "
+                f"to max_frame_bytes ({self.max_frame_bytes}) are read; lower max_frame_bytes to what an "
+                "image has, or raise reading_max_bytes if the memory is there",
             )

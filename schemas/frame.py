@@ -53,13 +53,17 @@ class FrameDecoder:
     search for the next magic goes on right behind its own, so that no true frame is lost with it. Bytes
     skipped in a row are one event; a run is cut at a magic once it has `max_reject_bytes`, so that a
     server whose every frame is refused is noticed.
+
+    Memory: one frame of `max_frame_bytes`, and three times `max_fits_bytes` for what is not judged yet. It
+    grows with the bytes that come, not with what headers claim. At an end of the stream within a frame,
+    true frames inside it are copied out: then twice as much.
     """
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
         self._limits = limits or FrameLimits()
         self._events: deque[Frame | Skipped] = deque()
-        # Bytes that are not judged yet: _buffer[_start:_end].
-        self._buffer = bytearray(_READ_SIZE)
+        # Bytes that are not judged yet: _buffer[_start:_end]. Not written any more once it is closed.
+        self._buffer: bytearray | bytes = bytearray(_READ_SIZE)
         self._start = 0
         self._end = 0
         self._at_magic = False  # a magic stands at _start
@@ -128,7 +132,7 @@ class FrameDecoder:
             self._finish_frame()
             rest = rest[size:]
         self._make_room(len(rest))
-        self._buffer[self._end : self._end + len(rest)] = rest
+        memoryview(self._buffer)[self._end : self._end + len(rest)] = rest
         self._end += len(rest)
 
     def next_event(self) -> Frame | Skipped | None:
@@ -186,7 +190,7 @@ class FrameDecoder:
             return
         kept = self._end - self._start
         if self._start >= kept and capacity - kept >= size:
-            self._buffer[:kept] = self._buffer[self._start : self._end]
+            memoryview(self._buffer)[:kept] = self._buffer[self._start : self._end]
         else:
             larger = bytearray(max(2 * capacity, kept + size))
             larger[:kept] = memoryview(self._buffer)[self._start : self._end]
@@ -317,9 +321,9 @@ class FrameDecoder:
     def _reopen_frame(self) -> None:
         """Put an incomplete frame back among the bytes to be judged."""
         if self._frame is not None:
-            self._buffer = bytearray(self._view[: self._filled])
-            self._start, self._end = 0, self._filled
             self._view.release()
+            self._buffer = self._frame.getvalue()  # not copied; nothing is written into it any more
+            self._start, self._end = 0, self._filled
             self._frame = None
 
     def _skip(self, size: int) -> None:

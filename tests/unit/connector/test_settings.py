@@ -58,3 +58,17 @@ def test_what_is_wrong_is_named(overrides, key, words):
 def test_all_that_is_wrong_is_named_at_once():
     found = problems(sources="", reconnect_min_s=20.0, stall_timeout_s=90.0)
     assert found.keys() == {"sources", "reconnect_min_s", "stall_timeout_s"}
+
+
+def many(number):
+    return ",".join(f"sb{n}=tcp://127.0.0.1:{6000 + n}" for n in range(number))
+
+
+def test_all_sources_together_have_a_bound():
+    """64 servers that each send nearly a whole frame of the largest size may not take 8 GiB unasked."""
+    found = problems(sources=many(64))
+    assert list(found) == ["TRAPLINE_READING_MAX_BYTES"]
+    assert "64 sources" in found["TRAPLINE_READING_MAX_BYTES"]
+    assert load(sources=many(30)).reading_max_bytes == 4 * 1024**3
+    assert len(load(sources=many(64), max_frame_bytes="8MiB").sources) == 64
+    assert len(load(sources=many(64), reading_max_bytes="16GiB").sources) == 64

@@ -4,6 +4,7 @@ import struct
 import time
 import tracemalloc
 
+import psutil
 import pytest
 
 from schemas.frame import FrameDecoder, FrameLimits
@@ -92,3 +93,35 @@ def test_memory_is_bounded(piece):
         tracemalloc.stop()
     assert total == len(stream)
     assert peak < 800 * KIB
+
+
+def test_claims_take_no_memory_until_bytes_come():
+    """64 servers that each claim 64 MiB and then say nothing."""
+    text = make_cards(shape=(4096, 4000))
+    begun = pack_frame(text, b"", pixels_bytes=4 * 4096 * 4000) + bytes(100)
+    process = psutil.Process()
+    decoders = [FrameDecoder() for _ in range(64)]
+    before = process.memory_info().rss
+    for decoder in decoders:
+        decoder.feed(begun)
+        assert decoder.next_event() is None
+        assert len(decoder.get_buffer()) == 4 * 4096 * 4000 - 100
+    assert process.memory_info().rss - before < 256 * KIB * KIB
+
+
+def test_a_frame_cut_off_at_the_end_is_not_copied_whole():
+    shape = (1024, 1000)
+    size = 4 * 1024 * 1000
+    begun = pack_frame(make_cards(shape=shape), bytes(size))[:-4]
+    decoder = FrameDecoder()
+    decoder.feed(begun)
+    assert decoder.next_event() is None
+    tracemalloc.start()
+    try:
+        skipped = decoder.close()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert skipped is not None
+    assert skipped.total_bytes == len(begun)
+    assert peak < size // 4
