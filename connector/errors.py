@@ -19,5 +19,9 @@ class DeliveryError(ConnectorError):
     """Kafka refuses frames for a reason that no waiting mends."""
 
 
+class SpoolError(ConnectorError):
+    """The folder of the spool can't be used, or is another's."""
+
+
 class UndeliveredError(ConnectorError):
     """The process ends while Kafka has not acknowledged all that was read."""

@@ -1,19 +1,17 @@
 """The way of one source's records into Kafka: hands them over, and counts what Kafka says of each."""
 
-import time
+from dataclasses import replace
 from typing import Final, Protocol
 
 from confluent_kafka import KafkaError, Message
 
+from connector.back_pressure import BackPressure
 from connector.metrics import Destination, SourceCounts
-from connector.records import Record
-from runtime.logs import get_logger
-from schemas.record_headers import RawHeaders, RejectHeaders
+from connector.records import Keeper, Record, Standing
+from connector.steps import OnStep, Step, no_step
 from schemas.topics import TopicNames
 
-log = get_logger(__name__)
-
-_WORTH_TELLING_S: Final = 1.0  # in a flood the queue is full all the time, for milliseconds
+QUEUE_FULL: Final = "the queue is full (is Kafka away, or too slow?)"
 
 
 class Queue(Protocol):
@@ -35,10 +33,18 @@ class Queue(Protocol):
 class Outlet:
     """Used by the source's thread (`publish`) and by the publisher's (`report`, `settle`).
 
-    Each figure is written by one of the two alone, so that no frame waits for a lock.
+    Each figure is written by one of the two alone, so that no frame waits for a lock. A source that has a
+    spool has two threads that hand over, never both at a time.
     """
 
-    def __init__(self, source: str, names: TopicNames, counts: SourceCounts, queue: Queue) -> None:
+    def __init__(
+        self,
+        source: str,
+        names: TopicNames,
+        counts: SourceCounts,
+        queue: Queue,
+        on_step: OnStep = no_step,
+    ) -> None:
         """Begin with nothing on its way.
 
         Args:
@@ -46,9 +52,11 @@ class Outlet:
             names: of the topics.
             counts: of the source.
             queue: where records go.
+            on_step: told of each record that Kafka has acknowledged.
         """
         self.counts = counts
-        self._source = source
+        self._on_step = on_step
+        self.source = source
         self._destinations = {names.raw: Destination.RAW, names.rejects: Destination.REJECTS}
         self._queue = queue
         self._handed_records = 0
@@ -78,48 +86,55 @@ class Outlet:
         Returns without having handed it over only where no record will be taken any more, because the
         process ends; it counts as waiting then, and the publisher reports it as undelivered.
         """
+        if self.offer(record):
+            return
+        with BackPressure(self.source, self.counts, lambda: self.waiting_bytes) as pressure:
+            while pressure.turn(self._queue.wait_for_room, QUEUE_FULL):
+                if self.offer(record):
+                    return
+        self.give_up(record)
+
+    def offer(self, record: Record, keeper: Keeper | None = None) -> bool:
+        """Hand over a record; False where there is no room for it now.
+
+        Args:
+            record: for raw or for rejects.
+            keeper: what keeps it until Kafka has it; None: the queue alone.
+        """
+        size = len(record.value)
+        standing = Standing(self._handed_records, keeper)
+        self._handed_records += 1
+        self._handed_bytes += size
+        if self._queue.offer(replace(record, standing=standing), self):
+            return True
+        self._handed_records -= 1
+        self._handed_bytes -= size
+        return False
+
+    def give_up(self, record: Record) -> None:
+        """A record that was read finds no place, and the process ends. It counts as waiting for ever."""
         self._handed_records += 1
         self._handed_bytes += len(record.value)
-        if not self._queue.offer(record, self):
-            self._wait_with(record)
 
-    def report(self, headers: RawHeaders | RejectHeaders, error: KafkaError | None, message: Message) -> None:
+    def report(self, sent: Record, error: KafkaError | None, message: Message) -> None:
         """The delivery report of a record; called by the client, in the publisher's thread.
 
         Args:
-            headers: of the record: a report has all but these.
+            sent: the record without its value: a report has that, but no headers.
             error: why Kafka did not take it; None where it did.
-            message: the record.
+            message: the record as Kafka's client has it.
         """
         if error is None:
-            self.counts.delivered[self._destinations[message.topic() or ""]].add()
+            self.counts.delivered[self._destinations[sent.topic]].add()
             self.settle(1, len(message))
+            if sent.standing is not None and sent.standing.keeper is not None:
+                sent.standing.keeper.settled += 1
+            self._on_step(Step.AFTER_ACK, self.source, sent.headers.digest)
             return
-        record = Record(message.topic() or "", message.key(), message.value() or b"", headers)
-        self._queue.refused(error, record, self)
+        self._queue.refused(error, replace(sent, value=message.value() or b""), self)
 
     def settle(self, records: int, size: int) -> None:
         """So many records, and bytes, are no longer waiting; in the publisher's thread."""
         self.settled_records += records
         self._settled_bytes += size
         self._queue.settled(records, size)
-
-    def _wait_with(self, record: Record) -> None:
-        began_s = latest_s = time.monotonic()
-        told = False
-        while self._queue.wait_for_room():
-            taken = self._queue.offer(record, self)
-            now_s = time.monotonic()
-            self.counts.back_pressure_s.add(now_s - latest_s)
-            latest_s = now_s
-            if taken:
-                break
-            if not told and now_s - began_s > _WORTH_TELLING_S:
-                told = True
-                log.warning(
-                    "the queue is full, the source is not read: is Kafka away, or too slow?",
-                    source=self._source,
-                    waiting_bytes=self.waiting_bytes,
-                )
-        if told:
-            log.info("went on after a full queue", source=self._source, waited_s=round(latest_s - began_s, 1))

@@ -7,6 +7,7 @@ frames, and the queue's memory is given back by nothing else.
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -20,18 +21,19 @@ from connector.outlet import Outlet
 from connector.records import Record, too_large, truncated
 from connector.refusals import refusal_of
 from connector.settings import ConnectorSettings
+from connector.steps import OnStep, no_step
 from runtime.health import Heartbeat
 from runtime.kafka import LogProducer, explain, kafka_error, raw_producer
 from runtime.kafka_rights import named
 from runtime.logs import get_logger
 from schemas.errors import RejectReason
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.source import Source
 
 log = get_logger(__name__)
 
 _POLL_S: Final = 0.1
 _ROOM_S: Final = 0.05
+_PURGE_S: Final = 5.0  # until the client has given back what it held: a copy of memory
 _RENEW_S: Final = 10.0  # for answers that are under way when a producer is replaced
 _RENEWALS: Final = 5  # in a row, without one record delivered in between
 _RENEW_MIN_S: Final = 0.2
@@ -54,12 +56,18 @@ class Publisher:
         heartbeat: of the thread.
     """
 
-    def __init__(self, settings: ConnectorSettings) -> None:
-        """Make the producer; nothing is connected yet."""
+    def __init__(self, settings: ConnectorSettings, on_step: OnStep = no_step) -> None:
+        """Make the producer; nothing is connected yet.
+
+        Args:
+            settings: of the connector.
+            on_step: told of each record that Kafka has acknowledged.
+        """
         self.failure: Exception | None = None
         self.heartbeat = Heartbeat(_STUCK_AFTER_S)
         self._settings = settings
         self._names = settings.topics
+        self._on_step = on_step
         self._outlets: list[Outlet] = []
         self._producer = self._make_producer()
         self._producing = threading.Lock()  # held while the producer takes a record, or is replaced
@@ -75,9 +83,9 @@ class Publisher:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
 
-    def outlet(self, source: Source, counts: SourceCounts) -> Outlet:
-        """The way in for one source."""
-        outlet = Outlet(source.name, self._names, counts, self)
+    def outlet(self, source: str, counts: SourceCounts) -> Outlet:
+        """The way in for one source, by its name."""
+        outlet = Outlet(source, self._names, counts, self, self._on_step)
         self._outlets.append(outlet)
         return outlet
 
@@ -89,10 +97,10 @@ class Publisher:
         """From this time of the monotonic clock on, nothing is waited for."""
         self._give_up_s = deadline_s
 
-    def close(self) -> int:
-        """Wait until all is acknowledged, at most until `give_up_at`; the number of records that are not.
+    def close(self) -> list[tuple[Record, Outlet]]:
+        """Wait until all is acknowledged, at most until `give_up_at`; the records that are not.
 
-        Nothing may be published any more.
+        Nothing may be published any more. What was on its way may be in Kafka all the same.
         """
         with self._room:
             while self._waiting() and not self._given_up():
@@ -100,10 +108,12 @@ class Publisher:
         self._ended.set()
         self._thread.join()
         self._producer.purge()
+        deadline_s = time.monotonic() + _PURGE_S
+        while len(self._producer) and time.monotonic() < deadline_s:
+            self._poll(_POLL_S)
         self._poll(0)
-        for outlet in self._outlets:
-            outlet.counts.undelivered.add(outlet.waiting_records)
-        return self._waiting()
+        refused = [(record, outlet) for _, record, outlet in self._refused]
+        return [*refused, *self._again]
 
     def offer(self, record: Record, outlet: Outlet) -> bool:
         """Take a record; False where there is no room for it now."""
@@ -146,7 +156,7 @@ class Publisher:
                 value=record.value,
                 key=record.key,
                 headers=[*record.headers.encode()],
-                on_delivery=partial(outlet.report, record.headers),
+                on_delivery=partial(outlet.report, replace(record, value=b"")),
             )
         except BufferError:
             return False
@@ -231,6 +241,8 @@ class Publisher:
                     self._producer.purge()
             while self._refused:
                 self._judge(*self._refused.popleft())
+            # What was under way was answered after what was not.
+            self._again = deque(sorted(self._again, key=_number))
             self._producer = self._make_producer()
             self._delivered_before = self._delivered()
             self._broken = False
@@ -246,3 +258,8 @@ class Publisher:
 
     def _delivered(self) -> int:
         return sum(outlet.settled_records for outlet in self._outlets)
+
+
+def _number(again: tuple[Record, Outlet]) -> int:
+    standing = again[0].standing
+    return -1 if standing is None else standing.number

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 from connector.errors import FileSourceError
 from connector.file_source import FileReader
 from connector.intake import Intake, RecordTaker
-from connector.outlet import Outlet
-from connector.records import RecordMaker
+from connector.metrics import SourceCounts
+from connector.records import Record, RecordMaker
 from connector.settings import ConnectorSettings
 from connector.source import SourceReader
 from schemas.source import FileSource, ServerSource, Source
@@ -44,34 +44,49 @@ class Reader(Protocol):
         """After a stop: wait until all that was read is handed over."""
 
 
+class Way(Protocol):
+    """Where a source's records go; see `Outlet` and `Lane`."""
+
+    def publish(self, record: Record) -> None:
+        """Take a record; may wait as long as it likes."""
+
+    @property
+    def counts(self) -> SourceCounts:
+        """Of the source."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of it Kafka has not acknowledged."""
+
+
 def make_readers(
-    settings: ConnectorSettings, outlets: Sequence[Outlet], stop: threading.Event
+    settings: ConnectorSettings, ways: Sequence[Way], stop: threading.Event
 ) -> tuple[Reader, ...]:
     """A reader for each source.
 
     Args:
         settings: with the sources.
-        outlets: the way into Kafka of each source.
+        ways: where the records of each source go.
         stop: set when reading is to end.
     """
     files = sum(isinstance(source, FileSource) for source in settings.sources)
     max_waiting_bytes = settings.queue_max_bytes // (_QUEUE_PARTS * max(files, 1))
     return tuple(
-        _reader(source, settings, outlet, stop, max_waiting_bytes)
-        for source, outlet in zip(settings.sources, outlets, strict=True)
+        _reader(source, settings, way, stop, max_waiting_bytes)
+        for source, way in zip(settings.sources, ways, strict=True)
     )
 
 
 def _reader(
     source: Source,
     settings: ConnectorSettings,
-    outlet: Outlet,
+    way: Way,
     stop: threading.Event,
     max_waiting_bytes: int,
 ) -> Reader:
     maker = RecordMaker(source, settings.topics, max_future_s=settings.max_future_s)
-    taker = RecordTaker(source.name, maker, outlet.publish, outlet.counts)
-    intake = Intake(outlet.counts, taker)
+    taker = RecordTaker(source.name, maker, way.publish, way.counts)
+    intake = Intake(way.counts, taker)
     if isinstance(source, ServerSource):
         return SourceReader(source, settings, intake=intake, stop=stop)
     if isinstance(source, FileSource):
@@ -80,7 +95,7 @@ def _reader(
             settings,
             intake=intake,
             stop=stop,
-            waiting_bytes=lambda: outlet.waiting_bytes,
+            waiting_bytes=lambda: way.waiting_bytes,
             max_waiting_bytes=max_waiting_bytes,
             at=taker.at,
         )

@@ -1,11 +1,14 @@
 """The connector's settings."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from connector.reading_keys import ReadingKeys
 from runtime.settings import ByteCount, CrossProblem, TraplineSettings
+from schemas.source import ServerSource
 from schemas.topics import RECORD_HEADROOM
 
 
@@ -31,6 +34,38 @@ class ConnectorSettings(ReadingKeys, TraplineSettings):
         description="Seconds that a stop waits for Kafka to acknowledge what was read.",
     )
 
+    spool: Literal["off", "overflow", "through"] = Field(
+        default="off",
+        description="What goes to disk. overflow: what the queue has no room for, with Kafka slow or away. "
+        "through: every frame, before Kafka's client gets it; none is lost with the process.",
+    )
+    spool_dir: Path | None = Field(
+        default=None, description="Folder of the spool, of this connector alone; made if it is not there."
+    )
+    spool_max_bytes: ByteCount = Field(
+        default=20 * 1024**3,
+        ge=1,
+        description="What the spool may take on disk, over all sources. When it is full, nothing is read "
+        "from the image servers, and nothing is discarded.",
+    )
+    spool_segment_bytes: ByteCount = Field(
+        default=64 * 1024**2,
+        ge=4096,
+        description="A file of the spool this large is not added to. Files are deleted whole, once Kafka has "
+        "acknowledged all that is in them; so much of a source may be sent twice after a kill.",
+    )
+    fsync: bool = Field(
+        default=False,
+        description="Have each frame of the spool on the medium before it goes on, so that none is lost in a "
+        "power cut either.",
+    )
+
+    @property
+    def spool_reserve_bytes(self) -> int:
+        """What the frames that are being read may take in the spool: one of the largest size a server."""
+        servers = sum(isinstance(source, ServerSource) for source in self.sources)
+        return servers * (self.max_frame_bytes + RECORD_HEADROOM)
+
     def cross_problems(self) -> Iterator[CrossProblem]:
         """There has to be a source, and each bound has to hold what it bounds."""
         yield from super().cross_problems()
@@ -41,4 +76,24 @@ class ConnectorSettings(ReadingKeys, TraplineSettings):
                 ("queue_max_bytes", "max_frame_bytes"),
                 f"should be at least {least}, to hold one frame of max_frame_bytes ({self.max_frame_bytes}); "
                 "or lower max_frame_bytes",
+            )
+        yield from self._spool_problems()
+
+    def _spool_problems(self) -> Iterator[CrossProblem]:
+        if self.spool == "off":
+            if self.fsync:
+                yield CrossProblem(("fsync", "spool"), "is about the spool, which is off (spool)")
+            return
+        if self.spool_dir is None:
+            yield CrossProblem(("spool_dir", "spool"), f"is missing: spool={self.spool} needs a folder")
+        if self.spool_max_bytes < self.spool_reserve_bytes:
+            yield CrossProblem(
+                ("spool_max_bytes", "max_frame_bytes", "sources"),
+                f"should be at least {self.spool_reserve_bytes}, to hold one frame of max_frame_bytes "
+                f"({self.max_frame_bytes}) of each image server; or lower max_frame_bytes",
+            )
+        if self.spool_segment_bytes > self.spool_max_bytes:
+            yield CrossProblem(
+                ("spool_segment_bytes", "spool_max_bytes"),
+                f"is above spool_max_bytes ({self.spool_max_bytes})",
             )

@@ -23,6 +23,8 @@ log = get_logger(__name__)
         trapline connector --source 'sb0=tcp://10.0.0.1:6666?pixel_order=transposed'
         # a small machine: images of 1024 x 1024, at most 256 MiB of them in memory
         trapline connector --config trapline.toml --max-frame-bytes 8MiB --queue-max-bytes 256MiB
+        # each frame to disk first, so that neither a kill nor an outage of Kafka costs one
+        trapline connector --config trapline.toml --spool through --spool-dir /var/spool/trapline
     """,
 )
 @settings_options(ConnectorSettings)
@@ -30,8 +32,9 @@ def command(settings: ConnectorSettings) -> None:
     """Read image servers and write each frame, verbatim, to PREFIX.raw.
 
     What is no usable frame goes to PREFIX.rejects with its reason. When Kafka is away or slow, frames wait
-    in memory; when that is full, nothing is read, and nothing is discarded. SIGTERM delivers what was read
-    before it ends; status 1 says that some of it could not be. A SIGKILL costs the frames in memory.
+    in memory, and with --spool on disk; when all is full, nothing is read, and nothing is discarded. SIGTERM
+    delivers what was read before it ends, or leaves it in the spool for the next run; status 1 says that
+    some of it could be neither. A SIGKILL costs the frames in memory; with --spool through, none.
     """
     share_one_heap()
     service = ConnectorService(settings)
@@ -43,4 +46,5 @@ def command(settings: ConnectorSettings) -> None:
         read_bytes=summary.read_bytes,
         delivered=summary.delivered,
         rejects=summary.rejects,
+        spooled=summary.spooled,
     )
