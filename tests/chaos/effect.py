@@ -1,0 +1,52 @@
+"""What became of a blow: the proof that it took effect, and from when on recovery counts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.chaos.plan import Blow
+from tests.chaos.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A blow's effect.
+
+    Attributes:
+        took: it took effect.
+        proof: by which counter or observation, in words.
+        began_s: when, seconds since 1970.
+        clear_s: when it was over, and recovery begins to count; for a death, the death.
+        watch: who recovers: readers of `groups`, or the one `reader`.
+        may_lose_unread: frames on the wire or in the connector's memory may be gone; none that is in raw.
+        aborts: an aborted transaction must be to be seen.
+        needs_late: rejects of late windows must be to be seen.
+    """
+
+    took: bool
+    proof: str
+    began_s: float
+    clear_s: float
+    watch: str = "groups"
+    may_lose_unread: bool = False
+    aborts: bool = False
+    needs_late: bool = False
+
+
+Strike = Callable[[System, Blow], Effect]
+
+
+@dataclass(slots=True)
+class Register:
+    """Faults by name, filled by decorators where they are written."""
+
+    strikes: dict[str, Strike] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> Callable[[Strike], Strike]:
+        def register(strike: Strike) -> Strike:
+            self.strikes[name] = strike
+            return strike
+
+        return register
+
+
+fault = Register()

@@ -1,0 +1,81 @@
+"""A run's folder: its schedule, what happened, and which rounds are done, so that it can go on later.
+
+FOLDER/run.json             what the schedule is a function of
+FOLDER/events.jsonl         everything that happened, with times
+FOLDER/round-0007/          plan.json, truth, logs of each life, the auditor's report, result.json at the end
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.plan import Round
+from tests.chaos.round import Outcome, Recovery
+
+
+class OtherRunError(Exception):
+    """The folder holds a run with another schedule."""
+
+
+class Journal:
+    """The folder of one run.
+
+    Args:
+        folder: made if it does not exist.
+        run: what the schedule is a function of; must be the same when a run goes on.
+
+    Raises:
+        OtherRunError: it is not.
+    """
+
+    def __init__(self, folder: Path, run: dict[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        known = folder / "run.json"
+        if known.exists() and json.loads(known.read_text()) != run:
+            raise OtherRunError(
+                f"{folder} holds the run {known.read_text()}, not {json.dumps(run)}; name another folder"
+            )
+        known.write_text(json.dumps(run))
+        self._events = (folder / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+
+    def tell(self, event: str, facts: dict[str, Any]) -> None:
+        self._events.write(json.dumps({"at_s": round(time.time(), 3), "event": event, **facts}) + "\n")
+
+    def begin(self, plan: Round) -> Path:
+        """A folder for this round; what an attempt that was cut off left is thrown away."""
+        folder = self._round(plan.number)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "plan.json").write_text(json.dumps(asdict(plan), indent=1))
+        self.tell("round", asdict(plan))
+        return folder
+
+    def end(self, outcome: Outcome) -> None:
+        partial = self._round(outcome.number) / "result.part"
+        partial.write_text(json.dumps(asdict(outcome), indent=1))
+        partial.rename(partial.with_name("result.json"))
+
+    def outcome(self, number: int) -> Outcome | None:
+        """Of a round that was completed."""
+        path = self._round(number) / "result.json"
+        if not path.exists():
+            return None
+        facts = json.loads(path.read_text())
+        return Outcome(**{**facts, "recoveries": [Recovery(**each) for each in facts["recoveries"]]})
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for path in sorted(self.folder.glob("round-*/result.json")):
+            outcome = self.outcome(int(path.parent.name.removeprefix("round-")))
+            if outcome is not None:
+                yield outcome
+
+    def close(self) -> None:
+        self._events.close()
+
+    def _round(self, number: int) -> Path:
+        return self.folder / f"round-{number:04}"

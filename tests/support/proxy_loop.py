@@ -1,0 +1,69 @@
+"""The thread that proxies run on: an asyncio loop, driven from the test's own thread."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from tests.support.waiting import timeout_s
+
+T = TypeVar("T")
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+HOST = "127.0.0.1"
+_LINGER_NONE = struct.pack("ii", 1, 0)
+
+
+class ProxyLoop:
+    """A context manager; every proxy on it is closed with it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
+        self._servers: list[asyncio.Server] = []
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work on the loop, and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s(30))
+
+    def call(self, function: Callable[..., None], *args: object) -> None:
+        """Call on the loop, where alone the connections may be touched, and wait until it is done."""
+
+        async def work() -> None:
+            function(*args)
+
+        self.run(work())
+
+    async def listen(self, port: int, serve: Serve) -> asyncio.Server:
+        """Open a port on the loop; 0 takes a free one."""
+        server = await asyncio.start_server(serve, HOST, port)
+        self._servers.append(server)
+        return server
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.run(self._cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        for server in self._servers:
+            server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # closed transports tell their sockets in the loop's next turn
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection as a broken network does: what was under way is gone, the other side gets a reset."""
+    end = writer.get_extra_info("socket")
+    if end is not None and end.fileno() >= 0:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+    writer.transport.abort()
