@@ -8,6 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +25,8 @@ from consumer.pace import Pace
 from consumer.partition import PartitionReader
 from consumer.positions import Position, find_positions
 from consumer.read_ahead import ReadAhead
-from consumer.selection import Selection
+from consumer.revisions import newest_revisions
+from consumer.selection import Revisions, Selection
 from consumer.settings import ConsumerSettings
 from consumer.start import Start
 from runtime.kafka import log_consumer
@@ -240,8 +242,10 @@ class Fetcher:
         fresh = [partition for partition in partitions if partition not in positions]
         if fresh:
             positions |= self._topic.ask(lambda: self._find(fresh))
+        newest = self._topic.ask(lambda: self._find_newest(positions))
         for partition, position in positions.items():
-            self._readers[partition] = PartitionReader(partition, position, self._plan.selection)
+            reader = PartitionReader(partition, position, self._plan.selection, newest.get(partition, {}))
+            self._readers[partition] = reader
         self._assign(consumer)
         self.read_ahead.begin({p: position.offset for p, position in positions.items()}, committed)
 
@@ -255,15 +259,35 @@ class Fetcher:
             [TopicPartition(self._topic.name, p, reader.next_offset) for p, reader in self._readers.items()]
         )
 
-    def _find(self, partitions: Iterable[int]) -> dict[int, Position]:
+    def _catalogue(self) -> Catalogue:
         settings = self._plan.settings
+        return Catalogue(catalogue_consumer(settings), settings.topics.catalogue)
+
+    def _find(self, partitions: Iterable[int]) -> dict[int, Position]:
+        repaired: set[int] = set()
+
+        def wanted(entry: CatalogueEntry) -> bool:
+            """Asked from the last entry backwards: a later revision comes before the earlier ones."""
+            superseded = self._plan.selection.revisions is Revisions.LAST and entry.timestamp_us in repaired
+            if entry.revision > 1:
+                repaired.add(entry.timestamp_us)
+            return not superseded and self._is_wanted(entry)
+
         return find_positions(
             self._plan.start,
             tuple(partitions),
             bounds=self._topic.bounds,
-            open_catalogue=lambda: Catalogue(catalogue_consumer(settings), settings.topics.catalogue),
-            wanted=self._is_wanted,
+            open_catalogue=self._catalogue,
+            wanted=wanted,
         )
+
+    def _find_newest(self, positions: Mapping[int, Position]) -> dict[int, dict[int, int]]:
+        """By partition: the timestamps that are to be passed over until their newest revision."""
+        if self._plan.selection.revisions is not Revisions.LAST:
+            return {}
+        with closing(self._catalogue()) as catalogue:
+            to_us = self._plan.selection.where.to_us
+            return {p: newest_revisions(catalogue, p, position, to_us) for p, position in positions.items()}
 
     def _is_wanted(self, entry: CatalogueEntry) -> bool:
         refusal = self._plan.selection.refusal(

@@ -1,5 +1,6 @@
 """One partition as a stream reads it: from records to groups, or to what is passed over and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -36,12 +37,27 @@ class PartitionReader:
         floating: nothing was read yet and the oldest record was meant, whichever that is.
     """
 
-    def __init__(self, partition: int, position: Position, selection: Selection) -> None:
+    def __init__(
+        self,
+        partition: int,
+        position: Position,
+        selection: Selection,
+        newest: Mapping[int, int] | None = None,
+    ) -> None:
+        """Begin to read.
+
+        Args:
+            partition: its number.
+            position: where to begin.
+            selection: which groups to hand out.
+            newest: timestamps of which a later revision is known to lie ahead, and its number.
+        """
         self.next_offset = position.offset
         self.floating = position.floating
         self._partition = partition
         self._not_before_us = position.not_before_us
         self._selection = selection
+        self._newest = newest or {}
         self._assembler = GroupAssembler()
 
     def read(self, message: Message) -> tuple[Read, ...]:
@@ -77,6 +93,8 @@ class PartitionReader:
         reason = self._selection.refusal(
             images=len(group.images), complete=group.complete, revision=group.revision
         )
+        if group.revision < self._newest.get(group.timestamp_us, 1):
+            reason = PassedOver.REVISION
         if self._not_before_us is not None:
             if group.timestamp_us < self._not_before_us:
                 reason = PassedOver.BEFORE_START

@@ -13,8 +13,9 @@ Require: TypeAlias = Literal["all", "any"] | int
 class Revisions(StrEnum):
     """Which publications of a timestamp are handed out."""
 
-    ALL = "all"
     FIRST = "first"
+    LAST = "last"
+    ALL = "all"
 
 
 class PassedOver(StrEnum):
@@ -56,7 +57,7 @@ class Selection:
     """
 
     require: Require = "any"
-    revisions: Revisions = Revisions.ALL
+    revisions: Revisions = Revisions.FIRST
     where: GroupRange = field(default_factory=GroupRange)
 
     def refusal(self, *, images: int, complete: bool, revision: int) -> PassedOver | None:

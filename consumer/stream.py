@@ -54,7 +54,7 @@ class GroupStream(Iterator[Group]):
         start: Start | datetime | str | None = None,
         where: GroupRange | None = None,
         require: Require | str = "any",
-        revisions: Literal["all", "first"] = "all",
+        revisions: Literal["first", "last", "all"] = "first",
         merge: Literal["arrival", "timestamp"] = "arrival",
         merge_wait_s: float | None = None,
         on_gap: Literal["error", "skip"] | None = None,
@@ -78,7 +78,9 @@ class GroupStream(Iterator[Group]):
             where: instead of `start`: which groups, as consumer.group_range says it. The stream ends at the
                 first group that is not before its `to_us`, and after `limit` groups.
             require: 'all': complete groups alone; 'any'; or the least number of images.
-            revisions: 'first': without repaired groups, so that no timestamp comes twice.
+            revisions: of a timestamp that was published again with a late image. 'first': the first
+                publication, so that no timestamp comes twice; 'last': the newest one that the catalogue
+                knows when reading begins, and what is published later still; 'all'.
             merge: 'arrival': groups of several partitions as they come; 'timestamp': in the order of
                 their timestamps, waiting for each other at most `merge_wait_s`. What comes later is
                 handed out late, with `.out_of_order` set.

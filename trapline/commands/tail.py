@@ -68,6 +68,14 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Which groups: complete ones, any, or those of at least N images.",
 )
 @click.option(
+    "--revisions",
+    type=click.Choice(["all", "first", "last"]),
+    default="all",
+    show_default=True,
+    help="Of a timestamp that was published again with a late image: each publication, the first one, or "
+    "the newest one there is.",
+)
+@click.option(
     "--merge",
     type=click.Choice(["arrival", "timestamp"]),
     default="arrival",
@@ -107,6 +115,7 @@ def command(
     beginning_too: bool,
     where: GroupRange,
     require: Any,
+    revisions: Any,
     merge: Any,
     idle_timeout: float | None,
     group_id: str | None,
@@ -116,8 +125,9 @@ def command(
     """Print a line a group, as groups become readable.
 
     The line: timestamp, how many images of how many, seconds from the arrival of the last frame until
-    now, where the group lies, what is missing. Starts with the next group, unless told otherwise. Ends
-    by Ctrl-C, SIGTERM, a limit, or with --to at the first group that is not before it.
+    now, where the group lies, what is missing, which revision it is if not the first. Starts with the next
+    group, unless told otherwise. Ends by Ctrl-C, SIGTERM, a limit, or with --to at the first group that is
+    not before it.
     """
     configure_logs(settings.log_level, settings.log_format)
     tail = _Tail(json_line if as_json else line, fits_folder)
@@ -128,6 +138,7 @@ def command(
                 group_id=group_id,
                 where=_begun(where, beginning_too=beginning_too, remembers=group_id is not None),
                 require=require,
+                revisions=revisions,
                 merge=merge,
                 idle_timeout_s=idle_timeout,
             ) as stream:

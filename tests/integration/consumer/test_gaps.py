@@ -145,11 +145,3 @@ def test_what_is_not_asked_for_is_counted(  # noqa: PLR0917 - pytest's way
         stream = open_stream(settings, start="beginning", idle_timeout_s=2.0, **options)
         assert seconds(list(stream)) == expected
     assert passed.by == 4 - len(expected)
-
-
-def test_without_a_choice_revisions_come_too(settings, publisher, open_stream):
-    publisher.publish(START_US, sources=("sb1",))
-    publisher.publish(START_US, revision=2)
-    first, second = open_stream(settings, start="beginning", max_groups=2)
-    assert (first.revision, first.missing) == (1, ("sb0", "sb2"))
-    assert (second.revision, second.missing) == (2, ())

@@ -136,6 +136,16 @@ def test_each_group_as_a_fits_file(publisher, tail, tmp_path):
     ]
 
 
+def test_the_newest_revision_alone_and_which_it_is(publisher, tail):
+    publisher.publish(START_US, sources=("sb1",))
+    publisher.publish(START_US, revision=2)
+    status, lines, err = ended(tail("--from-beginning", "--revisions", "last", "--limit", "1"))
+    assert status == 0, err
+    (line,) = lines
+    assert "3/3" in line
+    assert "revision 2" in line
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(publisher, tail, number, tmp_path):
     publisher.run(1)

@@ -67,6 +67,16 @@ def test_records_around_a_cut_are_never_mixed():
     assert [type(part) for part in found] == [Cut, Cut]
 
 
+def test_revisions_of_one_timestamp_are_never_mixed():
+    first, again = (
+        [image_record(offset=at + index, index=index, size=3, revision=revision) for index in range(3)]
+        for at, revision in ((0, 1), (4, 2))
+    )
+    cut, whole = assemble([first[0], first[1], *again])
+    assert isinstance(cut, Cut)
+    assert whole == Whole(tuple(again))
+
+
 def test_the_same_index_twice_is_dropped_once():
     records = records_of(0, 2)
     again = image_record(offset=7, index=0, size=2)

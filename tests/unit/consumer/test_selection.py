@@ -21,7 +21,9 @@ def test_first_revisions_alone():
     first = Selection(revisions=Revisions.FIRST)
     assert first.refusal(images=3, complete=True, revision=1) is None
     assert first.refusal(images=3, complete=True, revision=2) is PassedOver.REVISION
-    assert Selection().refusal(images=3, complete=True, revision=2) is None
+    assert Selection() == first
+    for revisions in (Revisions.LAST, Revisions.ALL):
+        assert Selection(revisions=revisions).refusal(images=3, complete=True, revision=2) is None
 
 
 @pytest.mark.parametrize(("text", "require"), [("all", "all"), ("any", "any"), ("3", 3), (3, 3)])
