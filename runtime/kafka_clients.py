@@ -51,6 +51,20 @@ class LogProducer(Producer):
 
         super().produce(topic, *args, on_delivery=report, **record)  # type: ignore[misc]  # as they came
 
+    def poll(self, *args: Any, **options: Any) -> int:
+        """As Producer's; what ended the producer for good is a KafkaException, also amid other callbacks."""
+        try:
+            return super().poll(*args, **options)
+        except (SystemError, KafkaError) as error:  # type: ignore[misc]  # KafkaError is an exception
+            raise _raised_by_librdkafka(error) from error
+
+    def flush(self, *args: Any, **options: Any) -> int:
+        """As `poll`."""
+        try:
+            return super().flush(*args, **options)
+        except (SystemError, KafkaError) as error:  # type: ignore[misc]  # as above
+            raise _raised_by_librdkafka(error) from error
+
     def init_transactions(self, *args: Any, **options: Any) -> None:
         """As Producer's; an error about a missing right names it."""
         try:
@@ -71,6 +85,23 @@ class LogProducer(Producer):
                 cause = kafka_error(failed)
                 error = cause if cause.code() in DENIED else error
         return named(error, f"WRITE on topic {topic}")
+
+
+def _raised_by_librdkafka(error: BaseException) -> BaseException:
+    """The KafkaException that a call should have raised.
+
+    confluent-kafka raises a fatal error (such as fencing) as a bare KafkaError from inside its own error
+    callback, and then calls the delivery reports that wait behind it all the same; with an exception
+    already raised, any call in those is a SystemError to Python.
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KafkaException):
+            return behind
+        if isinstance(behind, KafkaError):
+            return KafkaException(behind)
+        behind = behind.__cause__ or behind.__context__
+    return error
 
 
 class KafkaAdmin(AdminClient):
