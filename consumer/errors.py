@@ -3,6 +3,7 @@
     TraplineError                  (schemas.errors)
     ├── RangeError                 where to look was said wrongly, or in contradiction (also ValueError)
     ├── NothingFoundError          there is no group in the range asked for
+    ├── ExportError                a file of an export cannot be written, or is somebody else's
     └── StreamError                the stream of groups cannot go on
         ├── BrokerUnreachableError no broker answered in `broker_wait_s`
         ├── AuthenticationError    the broker refused who we are (SASL, TLS)
@@ -10,6 +11,7 @@
         ├── TopicMissingError      a topic is not there
         ├── StartError             the asked start position cannot be found
         ├── GapError               retention deleted records before they were read
+        ├── ImagesGoneError        retention has deleted the images of a group asked for (also LookupError)
         └── FencedError            another process with the same static member id took over
 
 The first two are also KafkaUnavailableError, AccessError is also AccessDeniedError, TopicMissingError is
@@ -41,6 +43,10 @@ class NothingFoundError(TraplineError):
     exit_status = 3
 
 
+class ExportError(TraplineError):
+    """A folder or a file of an export is not what an export can use; the text names it."""
+
+
 class StreamError(TraplineError):
     """The stream of groups cannot go on; the message says why and what helps."""
 
@@ -63,6 +69,10 @@ class TopicMissingError(StreamError, MissingTopicError):
 
 class StartError(StreamError, ValueError):
     """The start position is not one this topic has."""
+
+
+class ImagesGoneError(StreamError, LookupError):
+    """The catalogue names this group; its images are not in Kafka any more."""
 
 
 class FencedError(StreamError):

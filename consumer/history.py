@@ -15,7 +15,7 @@ What is published after the start of a search is not part of it. A broker that g
 
 import heapq
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -102,6 +102,7 @@ class History:
         self._settings = settings
         self._finds: WeakSet[Generator[CatalogueRecord, None, None]] = WeakSet()
         self._images: dict[int, PastImages] = {}
+        self._heads: dict[int, CatalogueRecord] = {}  # by partition: the first one found
         self._gone_before: dict[int, int] = {}  # by partition: catalogue offset
         self._consumer = catalogue_consumer(settings)
         self._asking = self._catalogue(self._consumer)
@@ -203,6 +204,34 @@ class History:
         there = (group for group in groups if group is not None)
         return there if where.limit is None else islice(there, where.limit)
 
+    def resumed(self, where: GroupRange, done: Mapping[int, int], groups: int = 0) -> GroupRange:
+        """What is left of a range whose search was begun and broken off; asks nobody.
+
+        Args:
+            where: the range of the last `find` or `groups`.
+            done: by partition, one past the last offset, in the groups topic, of the last group done.
+            groups: how many were done in all.
+        """
+        offsets = dict(done)
+        for partition, record in self._heads.items():
+            entry = None if partition in done else readable_entry(record)
+            if entry is not None:
+                offsets[partition] = entry.first_offset
+        return where.resumed(offsets, groups) if offsets else where
+
+    def newest(self) -> CatalogueRecord | None:
+        """Of the last entry of each partition the one with the latest observation time; None: there is none.
+
+        Where times go back, earlier entries may be of a later time.
+
+        Raises:
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+        """
+        with self._named_errors(self._settings.topics.catalogue):
+            last = (next(self._asking.backwards(p), None) for p in self.partitions)
+            there = (record for record in last if record is not None)
+            return max(there, key=lambda record: record.timestamp_us, default=None)
+
     def close(self) -> None:
         """Let go of Kafka; searches under way end."""
         for found in tuple(self._finds):
@@ -225,6 +254,7 @@ class History:
         with ExitStack() as stack, self._named_errors(self._settings.topics.catalogue):
             # All ends before the first entry: what is published meanwhile is in no partition.
             ends = {p: self._asking.bounds(p)[1] for p in self.partitions}
+            self._heads = {}
             starts = self._search.starts(where, ends)
             parts = []
             for partition, start in starts.items():
@@ -234,11 +264,17 @@ class History:
                     partition, start, ends[partition], from_us=where.from_us, to_us=where.to_us
                 )
                 stack.callback(found.close)
-                parts.append(record for record in found if is_meant(record, where))
+                parts.append(self._meant(found, where))
             if len(parts) == 1:
                 yield from parts[0]
             else:
                 yield from heapq.merge(*parts, key=lambda record: record.timestamp_us)
+
+    def _meant(self, found: Iterable[CatalogueRecord], where: GroupRange) -> Iterator[CatalogueRecord]:
+        for record in found:
+            if is_meant(record, where):
+                self._heads.setdefault(record.partition, record)
+                yield record
 
     def _find_what_is_gone(self, record: CatalogueRecord, oldest_image: int) -> None:
         """Which entries after this one lack their images, too: they need not be looked at one by one."""

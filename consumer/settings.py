@@ -1,12 +1,13 @@
 """What a reader of groups can be told, and what the TraP drop-in can be told besides."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from consumer.selection import parse_require
 from consumer.start import parse_start
-from runtime.settings import ByteCount, TraplineSettings
+from runtime.settings import ByteCount, TraplineSettings, load_settings
 
 
 class ConsumerSettings(TraplineSettings):
@@ -44,6 +45,19 @@ class ConsumerSettings(TraplineSettings):
         description="With a consumer group: a member whose reading thread hangs for so long loses its "
         "partitions. Processing a group may take longer.",
     )
+
+
+def settings_with(settings: ConsumerSettings | None, overrides: Mapping[str, Any]) -> ConsumerSettings:
+    """Settings with some of them replaced; without any, those of the environment and the TOML file.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    if settings is None:
+        return load_settings(ConsumerSettings, overrides=dict(overrides))
+    if not overrides:
+        return settings
+    return load_settings(type(settings), overrides={**settings.model_dump(), **overrides})
 
 
 class TrapSettings(ConsumerSettings):

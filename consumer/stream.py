@@ -6,16 +6,15 @@ import weakref
 from collections.abc import Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from consumer.fetcher import Fetcher, Plan
 from consumer.group import Group
 from consumer.group_order import Merge
 from consumer.group_range import GroupRange
 from consumer.selection import Require, Revisions, Selection, parse_require
-from consumer.settings import ConsumerSettings
+from consumer.settings import ConsumerSettings, settings_with
 from consumer.start import Start, parse_start
-from runtime.settings import load_settings
 
 COMMIT_S = 30.0
 
@@ -110,7 +109,7 @@ class GroupStream(Iterator[Group]):
             start, max_groups = where.start, where.limit if max_groups is None else max_groups
         selection = Selection(parse_require(require), Revisions(revisions), self._where)
         plan = Plan(
-            settings=_settings(settings, overrides),
+            settings=settings_with(settings, overrides),
             group_id=group_id,
             static_id=static_id,
             start=parse_start(start or ("end" if group_id is None else "beginning")),
@@ -196,11 +195,3 @@ class GroupStream(Iterator[Group]):
     def _take_until_s(self) -> float | None:
         idle_s = None if self._idle_timeout_s is None else time.monotonic() + self._idle_timeout_s
         return min((each for each in (self._deadline_s, idle_s) if each is not None), default=None)
-
-
-def _settings(settings: ConsumerSettings | None, overrides: dict[str, Any]) -> ConsumerSettings:
-    if settings is None:
-        return load_settings(ConsumerSettings, overrides=overrides)
-    if not overrides:
-        return settings
-    return load_settings(type(settings), overrides={**settings.model_dump(), **overrides})

@@ -1,7 +1,8 @@
 """What users import and type.
 
 `from trapline import stream_generator` is the drop-in for TraP's `tkp.stream`; `GroupStream` is the
-same stream of timestamp groups for notebooks and programs. Each is loaded when it is first asked for.
+same stream of timestamp groups for notebooks and programs, and `open_groups` finds groups of the past.
+Each is loaded when it is first asked for.
 """
 
 from importlib import import_module
@@ -14,20 +15,72 @@ from trapline.version import __version__
 check_rooms(Path(__file__).parent.parent)
 
 if TYPE_CHECKING:
+    from consumer.errors import (
+        AccessError,
+        AuthenticationError,
+        BrokerUnreachableError,
+        ExportError,
+        FencedError,
+        GapError,
+        ImagesGoneError,
+        RangeError,
+        StartError,
+        StreamError,
+        TopicMissingError,
+    )
     from consumer.group import Group, Image
+    from consumer.past_groups import PastGroups, open_groups
     from consumer.stream import GroupStream
     from consumer.trap import stream_generator
-    from schemas.errors import TraplineError
+    from runtime.errors import SettingsError
+    from schemas.errors import SchemaError, TraplineError
 
-__all__ = ["Group", "GroupStream", "Image", "TraplineError", "__version__", "stream_generator"]
+__all__ = [
+    "AccessError",
+    "AuthenticationError",
+    "BrokerUnreachableError",
+    "ExportError",
+    "FencedError",
+    "GapError",
+    "Group",
+    "GroupStream",
+    "Image",
+    "ImagesGoneError",
+    "PastGroups",
+    "RangeError",
+    "SchemaError",
+    "SettingsError",
+    "StartError",
+    "StreamError",
+    "TopicMissingError",
+    "TraplineError",
+    "__version__",
+    "open_groups",
+    "stream_generator",
+]
 
-_HOMES = {
-    "Group": "consumer.group",
-    "GroupStream": "consumer.stream",
-    "Image": "consumer.group",
-    "TraplineError": "schemas.errors",
-    "stream_generator": "consumer.trap",
+_PUBLIC = {
+    "consumer.errors": (
+        "AccessError",
+        "AuthenticationError",
+        "BrokerUnreachableError",
+        "ExportError",
+        "FencedError",
+        "GapError",
+        "ImagesGoneError",
+        "RangeError",
+        "StartError",
+        "StreamError",
+        "TopicMissingError",
+    ),
+    "consumer.group": ("Group", "Image"),
+    "consumer.past_groups": ("PastGroups", "open_groups"),
+    "consumer.stream": ("GroupStream",),
+    "consumer.trap": ("stream_generator",),
+    "runtime.errors": ("SettingsError",),
+    "schemas.errors": ("SchemaError", "TraplineError"),
 }
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

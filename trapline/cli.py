@@ -21,6 +21,7 @@ VERBS = {
     "capture": "Record image servers to files.",
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
+    "export": "Write groups to FITS files.",
     "status": "Show how each source and each consumer group is doing.",
     "rejects": "Show what could not be used, and why.",
     "verify": "Hold what was published against what came in.",
@@ -38,6 +39,7 @@ Exit status:
   0    done, or stopped cleanly by SIGTERM or Ctrl-C
   1    an error; the last line on stderr says which and what helps
   2    a wrong option or setting
+  3    (verbs that read history) there is no group in the range asked for
   130  interrupted before there was anything to stop cleanly
 
 \b

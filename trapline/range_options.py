@@ -24,7 +24,12 @@ _OPTIONS: Final = (
         "or -10m (s, m, h, d) before now.",
     ),
     click.option("--to", metavar="TIME", help="Up to, and not including, this observation time."),
-    click.option("--last", type=int, metavar="N", help="The last N groups that match, in all partitions."),
+    click.option(
+        "--last",
+        type=int,
+        metavar="N",
+        help="Of the groups that match the N published last, in all partitions.",
+    ),
     click.option(
         "--offset",
         multiple=True,

@@ -1,10 +1,8 @@
 """`trapline tail`: prints timestamp groups as they come."""
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from consumer.stream import GroupStream
 from runtime.logs import configure_logs, get_logger
 from runtime.options import settings_options
 from schemas.timestamp import format_timestamp
+from trapline.interruption import interruptible
 from trapline.range_options import range_options
 from trapline.verb import Verb
 
@@ -131,7 +130,7 @@ def command(
     """
     configure_logs(settings.log_level, settings.log_format)
     tail = _Tail(json_line if as_json else line, fits_folder)
-    with _interruptible():
+    with interruptible():
         try:
             with GroupStream(
                 settings,
@@ -197,13 +196,3 @@ def _begun(where: GroupRange, *, beginning_too: bool, remembers: bool) -> GroupR
     if where.place != End() or where.from_us is not None:
         raise click.UsageError("--from-beginning excludes other options that say where to begin")
     return replace(where, place=Beginning())
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does: at once, also while Kafka is waited for."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

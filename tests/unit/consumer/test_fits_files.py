@@ -20,7 +20,7 @@ def test_a_group_as_one_fits_file(tmp_path):
         assert facts["GROUPID"] == "2026-11-23T10:00:00.000000Z/r1/o0"
         assert (facts["COMPLETE"], facts["NEXPECT"], facts["NIMAGES"]) == (False, 3, 2)
         assert (facts["REVISION"], facts["MISSI1"]) == (1, "sb1")
-        assert [hdu.name for hdu in hdus[1:]] == ["SB2", "SB0"]
+        assert [hdu.name for hdu in hdus[1:]] == ["sb2", "sb0"]
         assert float(hdus["sb0"].header["RESTFREQ"]) == 60.0e6
         for source in ("sb0", "sb2"):
             np.testing.assert_array_equal(hdus[source].data, pixels_of(START_US, source))
