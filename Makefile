@@ -5,12 +5,14 @@
 #   make check           format, lint, types, import rules, unit tests: under a minute
 #   make test-interop    kcat and cfitsio's tools as foreign consumers
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
+#   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
 #   make bench           throughput, latency and memory against bare floors in the same run
 
 PYTHON ?= python3
 VENV ?= .venv
 GROUPS ?= 10
 SECONDS ?= 60
+MINUTES ?= 30
 TARGETS ?=
 
 # Integration tests wait more than they compute: three processes, each with a broker of its own. A test
@@ -23,7 +25,7 @@ ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration test-interop fuzz bench clean
+.PHONY: help demo test check format unit integration test-interop fuzz soak bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
@@ -74,6 +76,9 @@ test-interop: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
