@@ -138,15 +138,16 @@ class Auditor:
         asked = [TopicPartition(self._names["raw"], number) for number in range(self._counts["raw"])]
         found = {}
         for at in self._offsets.committed(asked, timeout=_QUERY_S):
-            read_to = None
+            read_to = waiting = None
             if at.metadata:
                 try:
-                    read_to = OffsetMetadata.decode(at.metadata).read_to
+                    metadata = OffsetMetadata.decode(at.metadata)
+                    read_to, waiting = metadata.read_to, metadata.waiting
                 except OffsetMetadataError as error:
                     self.books.ledgers[at.partition].recorder.find(
                         FindingKind.OFFSETS, str(error), offsets=(("raw", at.offset),)
                     )
-            found[at.partition] = Committed(at.offset if at.offset >= 0 else None, read_to)
+            found[at.partition] = Committed(at.offset if at.offset >= 0 else None, read_to, waiting)
         return found
 
     def _look_at_begins(self) -> None:

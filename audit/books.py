@@ -1,7 +1,7 @@
 """The books of all partitions: what only shows when they are held beside each other."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,10 +17,12 @@ class Committed:
     Attributes:
         offset: its committed offset; None where there is none.
         read_to: as the offset's metadata says; None where there is none of ours.
+        waiting: the raw offsets below `read_to` that wait in open groups; None where it does not say.
     """
 
     offset: int | None
     read_to: int | None
+    waiting: Collection[int] | None = None
 
 
 class Books:
@@ -74,6 +76,7 @@ class Books:
             offset = at.offset if at.offset is not None else 0
             # Offsets that were lost or set by hand: the last entry repeats what was committed with it.
             bounds.committed = offset if at.offset is not None else ledger.progress.committed
+            bounds.waiting = at.waiting
             bounds.read_to = max(at.read_to or 0, offset, ledger.progress.read_to)
             if at.read_to is not None and offset > at.read_to:
                 ledger.recorder.find(

@@ -1,5 +1,6 @@
 """How far the records of one partition go, and what can be judged of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -15,6 +16,8 @@ class Bounds:
         rejects_cut: whether retention has taken rejects.
         committed: the grouper's committed offset.
         read_to: one past the highest raw offset it has handled.
+        waiting: the raw offsets below `read_to` that wait in open groups, as the grouper says; None: it does
+            not say.
         first_group: the groups offset that the first entry read points to; None before there is one.
         first_member: the lowest raw offset that it names.
         first_reject: the raw offset that the first reject of a grouper names; None before there is one.
@@ -27,6 +30,7 @@ class Bounds:
     rejects_cut: bool = False
     committed: int = 0
     read_to: int = 0
+    waiting: Collection[int] | None = None
     first_group: int | None = None
     first_member: int | None = None
     first_reject: int | None = None

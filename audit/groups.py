@@ -18,12 +18,15 @@ class SeenGroup:
         seen: the round in which its first record was read.
         images: its records, in the order of their offsets.
         interleaved: whether another group's records lie between.
+        added_from: the lowest raw offset that the revision before does not have; None where that is not
+            known.
     """
 
     group_id: str
     seen: int
     images: list[ImageFact] = field(default_factory=list)
     interleaved: bool = False
+    added_from: int | None = None
 
     @property
     def first(self) -> ImageFact:

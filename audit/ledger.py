@@ -8,7 +8,7 @@ What waits is judged in a later round than it was read in: a live grouper's tran
 visible when a round asked where the topics end, and never is when the next one does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from audit.bounds import Bounds
@@ -68,7 +68,7 @@ class PartitionLedger:
         self._groups: dict[str, SeenGroup] = {}
         self._entries: dict[str, list[SeenEntry]] = {}
         self._doubled: dict[str, int] = {}
-        self._judge_to = (0, 0)
+        self._judge_to: tuple[int, int, Collection[int] | None] = (0, 0, None)
 
     def unreadable(self, topic: str, offset: int, detail: str) -> None:
         """A record of groups, catalogue or rejects that is none of ours."""
@@ -109,6 +109,7 @@ class PartitionLedger:
 
     def _whole(self, group: SeenGroup) -> None:
         self.tally.groups += 1
+        self.tally.repaired += group.revision > 1
         self.tally.incomplete += not group.first.headers.complete
         past = self._history.get(group.timestamp_us)
         if past is not None and group.revision <= past.revision:
@@ -123,6 +124,10 @@ class PartitionLedger:
         wrong = self._wrong_revision(group, past)
         if wrong is not None:
             self.recorder.about(group, Problem(FindingKind.REVISION, wrong))
+        before = past.members if past else {}
+        added = [i.headers.raw_offset for i in group.images if i.headers.source not in before]
+        if group.revision == 1 or past is not None:
+            group.added_from = min(added, default=None)
         for image in group.images:
             self._claims.add(image, self._round)
         self._remember(group, past)
@@ -200,13 +205,13 @@ class PartitionLedger:
         past = self._history.get(group.timestamp_us)
         if past is not None and past.revision == group.revision:
             self._history.put(group.timestamp_us, replace(past, read_to=seen.entry.read_to))
-        if group.revision == 1 and seen.first_raw_offset < seen.committed_before:
+        if group.added_from is not None and group.added_from < seen.committed_before:
             self.recorder.find(
                 FindingKind.COMMITTED_TOO_FAR,
                 f"raw offset {seen.committed_before} was committed before the group of raw offset "
-                f"{seen.first_raw_offset} was published: a crash between would have lost it",
+                f"{group.added_from} was published: a crash between would have lost it",
                 timestamp_us=group.timestamp_us,
-                offsets=(("raw", seen.first_raw_offset), ("catalogue", seen.offset)),
+                offsets=(("raw", group.added_from), ("catalogue", seen.offset)),
             )
 
     def _account(self, entry: CatalogueEntry) -> None:
@@ -287,7 +292,7 @@ class PartitionLedger:
         half visible when that round asked where the topics end.
         """
         self.windows.judge(*self._judge_to)
-        self._judge_to = (self.bounds.committed, self.bounds.read_to)
+        self._judge_to = (self.bounds.committed, self.bounds.read_to, self.bounds.waiting)
         self._round += 1
 
     def presence(self) -> Iterator[tuple[int, tuple[str, ...]]]:

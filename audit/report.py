@@ -28,6 +28,7 @@ def summary(books: Books) -> dict[str, Any]:
         "rejected": sum(ledger.tally.rejected for ledger in ledgers),
         "rejects": dict(sorted(rejects.items())),
         "groups": sum(ledger.tally.groups for ledger in ledgers),
+        "repaired": sum(ledger.tally.repaired for ledger in ledgers),
         "incomplete": sum(ledger.tally.incomplete for ledger in ledgers),
         "closed_by": dict(sorted(closed_by.items())),
         "in_progress": sum(_in_progress(ledger) for ledger in ledgers),
@@ -100,7 +101,11 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         f"{report['rejected']} rejected, {report['in_progress']} in progress"
     )
     closed = ", ".join(f"{count} {rule}" for rule, count in report["closed_by"].items())
-    yield f"{report['groups']} groups, {report['incomplete']} incomplete; closed by: {closed or 'none yet'}"
+    repaired = f"{report['repaired']} of them repaired, " if report["repaired"] else ""
+    yield (
+        f"{report['groups']} groups, {repaired}{report['incomplete']} incomplete; closed by: "
+        f"{closed or 'none yet'}"
+    )
     if report["rejects"]:
         listed = ", ".join(f"{count} {reason}" for reason, count in report["rejects"].items())
         yield f"rejects: {listed}"

@@ -44,7 +44,8 @@ class Tally:
         rejected: of them, in rejects.
         gone_members: images whose raw record retention has taken, so that nothing could be compared.
         gone: other things that retention, or `remember`, has made unjudgeable.
-        groups: whole groups.
+        groups: whole groups, each revision counted.
+        repaired: of them, further revisions.
         incomplete: of them, with a source missing.
         closed_by: catalogue entries by the rule that closed the group.
         rejects: records of rejects by reason.
@@ -59,6 +60,7 @@ class Tally:
     gone_members: int = 0
     gone: int = 0
     groups: int = 0
+    repaired: int = 0
     incomplete: int = 0
     closed_by: Counter[ClosedBy] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)

@@ -1,7 +1,7 @@
 """The raw records of one partition that wait for their fate."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from audit.bounds import Bounds
 from audit.facts import WindowFact
@@ -101,16 +101,32 @@ class Windows:
             )
         return True
 
-    def judge(self, committed: int, read_to: int) -> None:
+    def judge(self, committed: int, read_to: int, waiting: Collection[int] | None) -> None:
         """Judge the windows below `read_to`, behind which everything was read.
 
         Args:
             committed: the grouper's committed offset.
             read_to: as committed with it.
+            waiting: the offsets between the two that wait in open groups, late ones among them that will
+                be in a further revision; None: not known.
         """
         for fact in [fact for offset, fact in self._waiting.items() if offset < read_to]:
-            if fact.offset in self._waiting and not self.settle_duplicate(fact):
+            if fact.offset not in self._waiting or self.settle_duplicate(fact):
+                continue
+            if fact.offset < committed or not self._may_wait(fact, waiting):
                 self._judge(fact, committed)
+
+    def _may_wait(self, fact: WindowFact, waiting: Collection[int] | None) -> bool:
+        """Whether a window may be in an open group, or be a repeat of one that is."""
+        if waiting is None:
+            return fact.problem is None
+        if fact.offset in waiting:
+            return True
+        same = (self._waiting[offset] for offset in self._by_time.get(fact.timestamp_us or 0, ()))
+        return any(
+            other.offset in waiting and (other.source, other.digest) == (fact.source, fact.digest)
+            for other in same
+        )
 
     def _judge(self, fact: WindowFact, committed: int) -> None:
         past = None if fact.timestamp_us is None else self._history.get(fact.timestamp_us)

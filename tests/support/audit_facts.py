@@ -143,14 +143,14 @@ class Stage:
             [lambda reject=reject: self.ledger.reject(*reject) for reject in self.rejects],
         ]
 
-    def rounds(self, count=3, committed=None, read_to=None):
+    def rounds(self, count=3, committed=None, read_to=None, waiting=frozenset()):
         """Rounds in which nothing new comes."""
         end = len(self.windows)
         offset = end if committed is None else committed
         for _ in range(count):
             self.books.begin_round(
                 {
-                    ledger.partition: Committed(offset, offset if read_to is None else read_to)
+                    ledger.partition: Committed(offset, offset if read_to is None else read_to, waiting)
                     for ledger in self.books.ledgers
                 },
                 dict.fromkeys(range(len(self.books.ledgers)), end),

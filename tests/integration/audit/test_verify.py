@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -43,7 +44,9 @@ def mess(raw, first):
         if second % 4 == 1:
             raw.send(at(second), "stranger", remember=False)
         if second % 10 == 6:
-            raw.send(at(second - 1), "sb2", remember=False)
+            raw.send(at(second - 1), "sb2", remember=False)  # closes the group before it
+        if second % 10 == 8:
+            raw.send(at(second - 4), "sb2", remember=False)  # which it is late for
     raw.put(b"no time", b"no frame", [("ce_type", b"other")])
     raw.flush()
 
@@ -222,6 +225,8 @@ def test_follow_beside_a_live_grouper_finds_nothing_until_something_is_wrong(raw
             raw.send(at(second))
             raw.send(at(second), "sb1")
         settled(raw)
+        # It has its signal handlers before it speaks to Kafka.
+        wait_until(psutil.Process(process.pid).net_connections, timeout=60)
         assert lines == []
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout_s(30)) == 0

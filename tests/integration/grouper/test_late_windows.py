@@ -73,6 +73,25 @@ def test_a_late_window_makes_revision_2_with_all_members_and_once(raw):
     assert audited(raw).kinds == []
 
 
+def test_a_late_window_may_wait_for_another_over_a_restart(raw):
+    with grouping(raw, **REPAIR):
+        raw.send(at(0), "sb0")
+        raw.send(at(1))
+        wait_for_groups(raw, 2)
+        raw.send(at(0), "sb1")
+        wait_for_read_to(raw, 5)
+    offset, metadata = committed(raw)
+    assert (offset, metadata["waiting"]) == (4, "1")
+    waiting = audited(raw)
+    assert (waiting.kinds, waiting.summary["in_progress"]) == ([], 1)
+    with grouping(raw, **REPAIR):
+        raw.send(at(0), "sb2")
+        wait_for_groups(raw, 3)
+    assert published(raw)[2] == (format_timestamp(at(0)), "2", raw.sources)
+    done = audited(raw)
+    assert (done.kinds, done.summary["repaired"]) == ([], 1)
+
+
 @pytest.mark.parametrize("step", ["after_image", "after_entries", "after_send_offsets"])
 def test_a_crash_while_a_revision_is_published_publishes_it_once(raw, step):
     static = {"group_instance_id": "grouper-0", "session_timeout_s": 6, **REPAIR}

@@ -92,7 +92,7 @@ def test_an_open_group_and_what_is_not_handled_are_no_findings():
     stage.publish(0, stage.send(0))
     stage.send(1)
     stage.send(2)
-    assert stage.audit(committed=3, read_to=6) == []
+    assert stage.audit(committed=3, read_to=9, waiting={3, 4, 5, 6, 7, 8}) == []
     assert len(stage.ledger.windows) == 6
 
 
@@ -103,6 +103,46 @@ def test_a_handled_window_of_a_closed_group_is_judged_even_past_the_committed_of
     stage.publish(0, two)
     stage.send(0, "sb1")
     assert stage.audit(committed=0, read_to=4) == ["reject_missing"]
+
+
+def stage_with_a_late_window() -> Stage:
+    """The late window is raw offset 3, and comes once more as 4; an older group holds the offset at 0."""
+    stage = Stage()
+    stage.send(1, "sb0")
+    stage.publish(0, stage.send(0, "sb0", "sb2"))
+    stage.send(0, "sb1")
+    stage.send(0, "sb1")
+    return stage
+
+
+def test_a_late_window_that_waits_for_the_next_revision_is_not_lost():
+    stage = stage_with_a_late_window()
+    assert stage.audit(committed=0, read_to=5, waiting={0, 3}) == []
+    assert len(stage.ledger.windows) == 3
+    stage.publish(0, [1, 2, 3], revision=2)
+    for fact in stage.images[2:]:
+        stage.ledger.image(fact)
+    stage.ledger.entry(*stage.entries[1])
+    stage.rounds(committed=0, read_to=5, waiting={0})
+    assert stage.kinds == []
+    assert len(stage.ledger.windows) == 1
+
+
+def test_a_grouper_that_does_not_say_what_waits_is_judged_when_it_has_passed():
+    stage = stage_with_a_late_window()
+    assert stage.audit(committed=0, read_to=5, waiting=None) == []
+    stage.rounds(committed=5, waiting=None)
+    assert stage.kinds == ["committed_too_far", "reject_missing", "reject_missing"]
+
+
+def test_an_offset_past_a_late_window_whose_revision_came_later():
+    stage = Stage()
+    two = stage.send(0, "sb0", "sb2")
+    stage.publish(0, two)
+    late = stage.send(0, "sb1")
+    stage.publish(1, stage.send(1))
+    stage.publish(0, two + late, revision=2)
+    assert stage.audit() == ["committed_too_far"]
 
 
 def test_a_window_is_dropped_or_late_by_what_was_read_when_its_group_went_out():
