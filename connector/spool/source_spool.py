@@ -165,6 +165,7 @@ class SourceSpool:
         finally:
             writer.close()
             segment.sealed = True
+            segment.settled = 0  # those that Kafka has acknowledged are not among them
             self._segments.append(segment)
             self._bound.add(segment.bytes)
 
