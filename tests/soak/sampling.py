@@ -20,13 +20,16 @@ _ASK_S: Final = 10.0
 
 ALLOWED: Final[Mapping[str, Allowance]] = {
     "rss": Allowance(24.0),
+    "auditor rss": Allowance(64.0),  # fetches up to 32 MiB of each topic ahead, where it has fallen behind
     "threads": Allowance(1.0, 0.0),
     "fds": Allowance(4.0),
+    "connector fds": Allowance(14.0),  # two a source while its spool is in use
     "broker fds": Allowance(24.0),  # a segment of 1 GiB every 21 s, until retention first deletes some
-    "queue": Allowance(24.0),  # a timestamp's images, on their way
-    "spool": Allowance(64.0),  # a segment that is not released yet
-    "lag": Allowance(24.0),  # two timestamps of images, and markers
-    "open": Allowance(2.0),
+    # Four timestamps on their way: a machine that is busy with something else for a few seconds.
+    "queue": Allowance(96.0),
+    "spool": Allowance(256.0),  # the same, and segments of 32 MiB that are not yet released
+    "lag": Allowance(32.0),
+    "open": Allowance(4.0),
 }
 """By a figure's name, or its last word. What is not here is shown, and not judged."""
 
