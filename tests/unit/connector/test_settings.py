@@ -47,6 +47,15 @@ def test_limits_go_to_the_decoder():
         ({"max_reject_bytes": "1MiB"}, "max_reject_bytes", "less than or equal to 524288"),
         ({"queue_max_bytes": "4TiB"}, "queue_max_bytes", "less than or equal to"),
         ({"stall_timeout_s": 0}, "stall_timeout_s", "greater than 0"),
+        ({"spool": "sometimes"}, "spool", "'off', 'overflow' or 'through'"),
+        ({"spool": "through"}, "TRAPLINE_SPOOL_DIR", "is missing: spool=through needs a folder"),
+        ({"spool": "overflow", "spool_dir": "s", "spool_max_bytes": "64MiB"}, "spool_max_bytes", "68157440"),
+        (
+            {"spool": "overflow", "spool_dir": "s", "spool_max_bytes": "1GiB", "spool_segment_bytes": "2GiB"},
+            "spool_segment_bytes",
+            "is above spool_max_bytes",
+        ),
+        ({"fsync": True}, "fsync", "is about the spool, which is off"),
     ],
 )
 def test_what_is_wrong_is_named(overrides, key, words):
