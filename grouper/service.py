@@ -209,15 +209,18 @@ class GrouperService:
         code = error.code()
         # librdkafka has one code for all fatal errors of a consumer; only the text says which.
         if code == KafkaError._FATAL and "group.instance.id" in error.str():  # noqa: SLF001
-            raise GrouperError(
-                f"another grouper has joined {self._settings.consumer_group} as "
-                f"{self._settings.group_instance_id!r}; give each its own TRAPLINE_GROUP_INSTANCE_ID"
-            )
+            raise self._name_taken()
         if code == KafkaError._FATAL or code in PERMANENT:  # noqa: SLF001
             raise GrouperError(explain(error))
         # Among them: retention overtook the position (_AUTO_OFFSET_RESET, said once, then silence), and a
         # transaction that waited for Kafka longer than max.poll.interval.ms.
         raise SessionLostError(message.partition() or 0, error)
+
+    def _name_taken(self) -> GrouperError:
+        return GrouperError(
+            f"another grouper has joined {self._settings.consumer_group} as "
+            f"{self._settings.group_instance_id!r}; give each its own TRAPLINE_GROUP_INSTANCE_ID"
+        )
 
     def _publish(self, consumer: LogConsumer, commit_after_s: float) -> None:
         for owned in list(self._owned.values()):
@@ -237,6 +240,10 @@ class GrouperService:
         try:
             offsets = owned.session.publish(publication, owned.state.entries, consumer)
         except TransactionAbortedError as error:
+            if error.cause.code() == KafkaError.FENCED_INSTANCE_ID:
+                # The consumer will hear of it too, later. Tried again, the producer would be fenced as well,
+                # and joining anew for that would take the name back: the two would do so in turn for ever.
+                raise self._name_taken() from error
             log.warning("transaction aborted", partition=publication.partition, cause=error.cause.str())
             self._count_failure(publication.partition, error.cause)
             return False
