@@ -32,7 +32,7 @@ class Recovery:
         fault, victim, layout, nodes: what it was.
         proof: that it took effect.
         tries: it took.
-        next_s: from its end until a group was to be read that was written after that.
+        next_s: from its end until a group was to be read that was observed after that.
         caught_up_s: until everything observed before its end was to be read.
         lasted_s: the blow itself.
     """
@@ -172,10 +172,8 @@ def _recovery(system: System, plan: Round, blow: Blow, tries: int, effect: Effec
     clear_s = effect.clear_s
     if effect.watch == "reader":
         moments = list(_read_by_reader(system))
-        after = [moment for _, moment in moments if moment >= clear_s]
     else:
         moments = [(each.timestamp_us / 1e6, each.seen_s) for each in system.witness.seen]
-        after = [each.seen_s for each in system.witness.seen if each.appended_s >= clear_s]
     # A second before the end, a group may still be waiting for its own last image.
     before = [
         moment for observed_s, moment in moments if effect.began_s - _LATE_MARGIN_S < observed_s < clear_s
@@ -187,7 +185,7 @@ def _recovery(system: System, plan: Round, blow: Blow, tries: int, effect: Effec
         nodes=plan.layout.nodes,
         proof=effect.proof,
         tries=tries,
-        next_s=round(min(after) - clear_s, 3),
+        next_s=round(min(moment for observed_s, moment in moments if observed_s >= clear_s) - clear_s, 3),
         caught_up_s=round(max([0.0, *(moment - clear_s for moment in before)]), 3),
         lasted_s=round(clear_s - effect.began_s, 3),
     )

@@ -20,13 +20,11 @@ class Seen:
     Attributes:
         timestamp_us: of the observation.
         partition: of groups.
-        appended_s: when the broker wrote its last image, seconds since 1970.
-        seen_s: when it was read, the same clock: all of it happens on one machine.
+        seen_s: when it was read, seconds since 1970; the observation's clock is the same machine's.
     """
 
     timestamp_us: int
     partition: int
-    appended_s: float
     seen_s: float
 
 
@@ -76,6 +74,4 @@ class Witness:
             parts[group] += 1
             if parts[group] == int(headers["ce_groupsize"]):
                 timestamp_us = parse_key(message.key())
-                self.seen.append(
-                    Seen(timestamp_us, message.partition(), message.timestamp()[1] / 1000, time.time())
-                )
+                self.seen.append(Seen(timestamp_us, message.partition() or 0, time.time()))

@@ -52,12 +52,14 @@ class ProxyLoop:
         self._loop.close()
 
     async def _cancel_all(self) -> None:
+        # A server logs each connection's end as an error; these are meant.
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         for server in self._servers:
             server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1.0)
         await asyncio.sleep(0)  # closed transports tell their sockets in the loop's next turn
 
 
