@@ -11,6 +11,7 @@ from emulator.settings import EmulatorSettings
 from grouper.settings import GrouperSettings
 from runtime.settings import ProcessSettings, declare_settings
 from runtime.topic_settings import TopicsSettings
+from trapline.doctor.settings import DoctorSettings
 from trapline.embedded.settings import BrokerSettings
 from trapline.status.settings import StatusSettings
 
@@ -20,6 +21,7 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     CaptureSettings,
     ConnectorSettings,
     ConsumerSettings,
+    DoctorSettings,
     EmulatorSettings,
     GrouperSettings,
     StatusSettings,

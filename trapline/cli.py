@@ -25,6 +25,7 @@ VERBS = {
     "status": "Show how each source and each consumer group is doing.",
     "rejects": "Show what could not be used, and why.",
     "verify": "Hold what was published against what came in.",
+    "doctor": "Check everything in order, and say what to do.",
     "topics": "Create the topics, check their settings, or print the rights on them.",
     "demo": "Show everything at once: Kafka, emulator, connector, grouper, tail.",
 }

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 
 from runtime.kafka import KafkaAdmin, explain, kafka_error, log_consumer, require_kafka
-from runtime.kafka_rights import DENIED
+from runtime.kafka_rights import DENIED, named
 from runtime.settings import TraplineSettings
 
 MAX_ASKED: Final = 100  # consumer groups whose offsets are asked for: 0.1 s each, several at a time
@@ -107,7 +107,10 @@ def consumer_groups(
         ]
     except KafkaException as error:
         problems.append(f"the consumer groups could not be listed: {explain(kafka_error(error))}")
-    described = _describe(admin, list(names))
+    described, hidden = _describe(admin, list(names))
+    problems += [f"offsets of consumer group {name}: {text}" for name, text in hidden.items()]
+    for name in hidden:  # its offsets would be asked for until the time is up
+        del names[name]
     ordered = sorted(names, key=lambda name: _rank(name, described.get(name), settings, partitions))
     asked = ordered[:MAX_ASKED]
     where = [TopicPartition(topic, each) for topic, count in partitions.items() for each in range(count)]
@@ -127,16 +130,18 @@ def consumer_groups(
     )
 
 
-def _describe(admin: KafkaAdmin, names: list[str]) -> dict[str, Any]:
-    """Kafka's description of each; without those that it gives none of."""
-    described = {}
+def _describe(admin: KafkaAdmin, names: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Kafka's description of each, where it gives one; and why not of those that this user may not see."""
+    described, hidden = {}, {}
     if names:
         for name, answer in admin.describe_consumer_groups(names, request_timeout=_ASK_S).items():
             try:
                 described[name] = answer.result(_ASK_S + 5)
-            except KafkaException:
-                continue
-    return described
+            except KafkaException as error:
+                cause = kafka_error(error)
+                if cause.code() in DENIED:
+                    hidden[name] = explain(named(cause, f"DESCRIBE on consumer group {name}"))
+    return described, hidden
 
 
 def _rank(
