@@ -22,6 +22,7 @@ class ProxyLoop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
         self._servers: list[asyncio.Server] = []
+        self._connections: set[asyncio.Task[None] | None] = set()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work on the loop, and wait for its result."""
@@ -37,7 +38,18 @@ class ProxyLoop:
 
     async def listen(self, port: int, serve: Serve) -> asyncio.Server:
         """Open a port on the loop; 0 takes a free one."""
-        server = await asyncio.start_server(serve, HOST, port)
+
+        async def kept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncio itself holds no strong reference: with its client gone, a connection that still waits
+            # for the other side would be collected.
+            task = asyncio.current_task()
+            self._connections.add(task)
+            try:
+                await serve(reader, writer)
+            finally:
+                self._connections.discard(task)
+
+        server = await asyncio.start_server(kept, HOST, port)
         self._servers.append(server)
         return server
 
