@@ -108,14 +108,17 @@ class Exporter:
         """
         facts = GroupFacts.of(group)
         files = self._files(facts, {image.source: image.digest for image in group.images})
+        unfinished: dict[Path, list[bytes | memoryview]] = {}
         for number, (path, digest) in enumerate(files):
             if self._is_finished(path, facts, digest):
                 self.kept += 1
-                continue
-            parts = group_parts(group) if self._per_group else image_parts(group, group.images[number])
-            write_whole(path, parts)
-            self.written += 1
-            self.written_bytes += sum(map(len, parts))
+            elif self._per_group:
+                unfinished[path] = group_parts(group)
+            else:
+                unfinished[path] = image_parts(group, group.images[number])
+        write_whole(unfinished)
+        self.written += len(unfinished)
+        self.written_bytes += sum(len(part) for parts in unfinished.values() for part in parts)
         return [path for path, _ in files]
 
     def _files(self, facts: GroupFacts, digests: dict[str, str]) -> list[tuple[Path, str | None]]:

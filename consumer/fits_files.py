@@ -12,7 +12,8 @@ headers are made, and their CHECKSUM.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import HDUList, ImageHDU
 
 MOST_NAMES: Final = 999  # of SOURCEn, MISSIn: more have no keyword of eight characters
+MOST_AT_ONCE: Final = 8  # files being written
 _ZEROS: Final = "0" * 16
 # Of an image's header these are written anew; all else is the telescope's.
 _STRUCTURE: Final = frozenset({b"SIMPLE", b"EXTEND", b"XTENSION", b"PCOUNT", b"GCOUNT"})
@@ -133,30 +135,38 @@ def write_group(group: Group, path: Path) -> None:
         OSError: the file cannot be written; nothing is left behind.
         SchemaError: a record's value is not an image as schemas/ describes it.
     """
-    write_whole(path, group_parts(group))
+    write_whole({path: group_parts(group)})
 
 
-def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write a file under a name of its own, have it on the disk, and rename it.
+def write_whole(files: Mapping[Path, Sequence[bytes | memoryview]]) -> None:
+    """Write files, each of these parts, under names of their own, have them on the disk, and rename them.
 
     Raises:
-        OSError: it cannot be written; names `path`. Nothing is left behind.
+        OSError: one cannot be written; names it. Nothing half-written is left behind.
     """
-    part = path.with_name(f".{path.name}.part")
+    unfinished = {path: path.with_name(f".{path.name}.part") for path in files}
+
+    def write(path: Path) -> None:
+        try:
+            with unfinished[path].open("wb") as file:
+                file.writelines(files[path])
+                file.flush()
+                # Else a machine that loses its power may keep the name and not the bytes.
+                os.fsync(file.fileno())
+            unfinished[path].replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+
     try:
-        with part.open("wb") as file:
-            for each in parts:
-                file.write(each)
-            file.flush()
-            # Else a machine that loses its power may keep the name and not the bytes.
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        if len(files) == 1:
+            write(*files)
+        elif files:
+            # The disk takes several files at once in hardly more time than one.
+            with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+                list(pool.map(write, files))
+    finally:
+        for part in unfinished.values():
+            part.unlink(missing_ok=True)
 
 
 def group_hdulist(group: Group) -> "HDUList":
