@@ -62,3 +62,37 @@ def test_cfitsio_compresses_and_restores_all_of_it(published, group_file, tmp_pa
     with fits.open(restored, checksum=True) as hdus:
         for source in ("emulator-1024", "emulator-transposed", "wide", "transposed", "point"):
             assert np.array_equal(hdus[source].data, published.pictures[source].pixels)
+
+
+@pytest.fixture(scope="module")
+def image_files(published, kafka, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    ended = subprocess.run(
+        [sys.executable, "-m", "trapline", "export", "--limit", "1", "--one-file-per", "image", folder],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "TRAPLINE_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "TRAPLINE_TOPIC_PREFIX": published.names.prefix,
+        },
+        timeout=timeout_s(60),
+    )
+    assert ended.returncode == 0, ended.stderr
+    return {path.stem.partition("_")[2]: path for path in folder.iterdir()}
+
+
+def test_fitsverify_finds_nothing_in_the_file_of_one_image(image_files):
+    assert set(image_files) == set(NAMES)
+    for path in image_files.values():
+        report = run_tool("fitsverify", path)
+        assert (report.returncode, report.stderr) == (0, b""), said(report)
+        assert b"Verification found 0 warning(s) and 0 error(s)." in report.stdout
+
+
+def test_the_file_of_one_image_keeps_every_card_of_the_telescope(published, image_files):
+    for source, picture in published.pictures.items():
+        with fits.open(image_files[source], checksum=True) as hdus:
+            assert np.array_equal(hdus[0].data, picture.pixels, equal_nan=True)
+            assert {name: hdus[0].header[name] for name in picture.cards} == picture.cards
