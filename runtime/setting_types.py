@@ -88,6 +88,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 def _sources(value: object) -> object:
     """Sources from 'NAME=URL,NAME=URL', from a list of 'NAME=URL', or from a table NAME -> URL."""
     if isinstance(value, str):
+        if value.strip() == "auto":
+            raise ValueError(
+                "names the image servers, NAME=URL,NAME=URL; for a grouper that expects whoever was in the "
+                "last groups leave it as it is, and set TRAPLINE_EXPECTED=auto"
+            )
         value = [value]
     if isinstance(value, Mapping):
         value = [f"{name}={url}" for name, url in value.items()]

@@ -182,6 +182,23 @@ def test_unusable_records_are_rejected_and_the_rest_goes_on(raw):
     assert metric("trapline_grouper_windows_total", verdict="unusable") == before + 3
 
 
+def test_a_record_of_more_headers_than_can_be_counted_is_rejected_and_the_rest_goes_on(raw):
+    """librdkafka hands out at most 100,000 headers of a record, and none where there are more."""
+    with grouping(raw):
+        for count in (100_000, 100_001):
+            raw.put(b"many", b"x", [("h", b"")] * count)
+        raw.send(at(0))
+        wait_for_groups(raw, 1)
+        rejects = wait_until(
+            lambda: (
+                (found := read_all(raw.bootstrap_servers, raw.names.rejects)) and len(found) == 2 and found
+            ),
+            timeout=30,
+        )
+    assert [reject.headers["ce_reason"] for reject in rejects] == ["record_headers"] * 2
+    assert [reject.headers["ce_rawoffset"] for reject in rejects] == ["0", "1"]
+
+
 def test_a_restart_forgets_nothing(raw):
     with grouping(raw):
         raw.send(at(0))

@@ -1,16 +1,19 @@
 """Late windows, sources that come and go, and a Kafka that was away, on a real Kafka."""
 
 import threading
+import time
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import REGISTRY
 
+from grouper.quiet import QuietWatch
+from runtime.kafka import log_consumer
 from schemas.timestamp import format_timestamp
 from tests.integration.grouper.test_grouping import committed, wait_for_groups
 from tests.support.audited import audited
-from tests.support.grouping import GrouperProcess, grouping
+from tests.support.grouping import GrouperProcess, grouping, settings_of
 from tests.support.groups_reader import read_all, read_entries, read_groups
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import wait_until
@@ -166,6 +169,33 @@ def test_auto_learns_its_sources_and_a_restart_knows_them(raw):
     closed_by = [entry["closed_by"] for entry in read_entries(raw.bootstrap_servers, raw.names.catalogue)]
     assert closed_by == ["quiet", "complete", "overtaken", "complete"]
     assert audited(raw).kinds == []
+
+
+class Due:
+    """A partition whose groups have been quiet for long."""
+
+    def __init__(self):
+        self.there_since_s = []
+
+    def quiet_due(self, _now_s, there_since_s):
+        self.there_since_s.append(there_since_s)
+        return True
+
+    def close_quiet(self, *_times_s):
+        raise AssertionError("closed without Kafka's word that nothing is unread")
+
+
+def test_where_the_end_of_raw_cannot_be_asked_for_the_wait_starts_anew(raw):
+    watch, state = QuietWatch(f"{raw.names.raw}-not-there"), Due()
+    consumer = log_consumer(settings_of(raw), group_id=None)
+    try:
+        before_s = time.monotonic()
+        watch.look(consumer, 0, state)
+        wait_until(lambda: watch.look(consumer, 0, state) or len(state.there_since_s) > 1, timeout=30)
+    finally:
+        consumer.close()
+    assert state.there_since_s[0] == float("-inf")
+    assert state.there_since_s[1] >= before_s
 
 
 def test_an_outage_longer_than_grace_costs_no_group_its_late_windows(own_kafka, topic_prefix):

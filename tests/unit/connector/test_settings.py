@@ -40,6 +40,7 @@ def test_limits_go_to_the_decoder():
     ("overrides", "key", "words"),
     [
         ({"sources": ""}, "sources", "names no source; --source NAME=tcp://HOST:PORT"),
+        ({"sources": "auto"}, "sources", "TRAPLINE_EXPECTED=auto"),
         ({"sources": "sb0=tcp://127.0.0.1"}, "sources", "has no port"),
         ({"reconnect_min_s": 20.0}, "reconnect_min_s", r"is above reconnect_max_s (15)"),
         ({"stall_timeout_s": 90.0}, "stall_timeout_s", r"is above max_frame_time_s (60)"),

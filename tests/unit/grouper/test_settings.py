@@ -19,6 +19,11 @@ def test_the_rules_come_from_the_settings():
     assert rules.reorder_grace_s == 1.0
 
 
+def test_auto_needs_no_sources():
+    assert load(sources="", expected="auto").rules.expected is None
+    assert load(expected="auto", late="repair").rules.repair_late
+
+
 def test_the_consumer_group_follows_the_prefix():
     assert load(topic_prefix="night").consumer_group == "night.grouper"
 
@@ -26,7 +31,9 @@ def test_the_consumer_group_follows_the_prefix():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"sources": ""}, "names no source"),
+        ({"sources": ""}, "names no source.*TRAPLINE_EXPECTED=auto"),
+        ({"sources": "auto"}, "TRAPLINE_EXPECTED=auto"),
+        ({"late": "perhaps"}, "late"),
         ({"remember": 999}, "remember"),
         ({"remember": 2000, "max_open_groups": 501}, "4 times max_open_groups"),
         ({"grace_s": 0}, "grace_s"),
