@@ -129,8 +129,8 @@ def test_a_foreign_record_is_counted_and_the_rest_is_untouched(settings, publish
 @pytest.mark.parametrize(
     ("options", "expected", "reason"),
     [
-        ({"require": "all"}, [0, 3], "incomplete"),
-        ({"require": 2}, [0, 2, 3], "too_few"),
+        ({"require": "all", "revisions": "all"}, [0, 3], "incomplete"),
+        ({"require": 2, "revisions": "all"}, [0, 2, 3], "too_few"),
         ({"require": "any", "revisions": "first"}, [0, 1, 2], "revision"),
     ],
 )
