@@ -22,6 +22,8 @@ VERBS = {
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
     "export": "Write groups to FITS files.",
+    "stats": "Show rate, completeness, latency and gaps of any range.",
+    "show": "Show all that Kafka holds of one timestamp.",
     "status": "Show how each source and each consumer group is doing.",
     "rejects": "Show what could not be used, and why.",
     "verify": "Hold what was published against what came in.",

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from runtime.kafka import explain, kafka_error
 from runtime.kafka_rights import DENIED
 from runtime.message_headers import message_headers
+from runtime.peek import Peek, append_time_us
 from schemas.errors import SchemaError
 from schemas.record_headers import RawHeaders
 from trapline.doctor.near_misses import disagreements
@@ -17,7 +18,6 @@ from trapline.doctor.outcome import Outcome, Problem, failure, not_done, warning
 from trapline.doctor.subject import Subject
 from trapline.status.consumer_groups import Committed, ConsumerGroup
 from trapline.status.lag import Lag, LagMeter
-from trapline.status.peek import Peek, append_time_us
 from trapline.status.retention import Retention
 from trapline.status.tails import open_catalogue
 from trapline.tables import duration_text

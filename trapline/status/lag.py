@@ -10,12 +10,12 @@ from confluent_kafka import Message
 
 from consumer.catalogue import Catalogue, CatalogueRecord
 from consumer.history import readable_entry
+from runtime.peek import Peek, append_time_us
 from schemas.catalogue import CatalogueEntry
 from schemas.errors import SchemaError
 from schemas.offset_metadata import OffsetMetadata
 from schemas.topics import TopicNames
 from trapline.status.consumer_groups import Committed, ConsumerGroup
-from trapline.status.peek import Peek, append_time_us
 from trapline.status.retention import Retention, Unread, seconds_left
 
 COUNTED: Final = 5_000

@@ -12,12 +12,12 @@ from consumer.history import readable_entry
 from runtime.errors import AccessDeniedError, KafkaUnavailableError
 from runtime.kafka import KafkaAdmin, admin_client, explain, kafka_error, require_kafka, require_topic
 from runtime.kafka_rights import DENIED
+from runtime.peek import Peek
 from runtime.topics import describe_topics
 from schemas.record_headers import RawHeaders
 from schemas.topics import topic_specs
 from trapline.status.consumer_groups import ConsumerGroups, consumer_groups
 from trapline.status.lag import Lag, LagMeter
-from trapline.status.peek import Peek
 from trapline.status.retention import Retention
 from trapline.status.settings import StatusSettings
 from trapline.status.sources import SourceState, source_states

@@ -9,9 +9,9 @@ from typing import Final
 from consumer.catalogue import Catalogue, CatalogueRecord, catalogue_consumer
 from consumer.settings import ConsumerSettings
 from runtime.message_headers import message_headers
+from runtime.peek import Peek, append_time_us
 from schemas.errors import SchemaError
 from schemas.record_headers import RawHeaders, RejectHeaders
-from trapline.status.peek import Peek, append_time_us
 
 RAW_RECORDS: Final = 24
 """Frames of each raw partition that are looked at, 4 MiB each at AARTFAAC: only their headers count."""

@@ -170,7 +170,9 @@ def test_partitions_that_differ(settings, doctor):
 def test_positions_in_danger(settings, publisher, doctor):
     groups = publisher.run(4)
     settle(settings)
-    with GroupStream(settings, group_id="overtaken", start="beginning", max_groups=1) as stream:
+    with GroupStream(
+        settings, group_id=f"{settings.topic_prefix}.overtaken", start="beginning", max_groups=1
+    ) as stream:
         list(stream)
     delete_images(settings, groups[3].entry.first_offset)
     (lost,) = doctor(status=1)["offsets"]["problems"]
@@ -182,12 +184,14 @@ def test_positions_in_danger(settings, publisher, doctor):
 def test_retention_that_is_near(settings, publisher, doctor):
     publisher.run(3)
     settle(settings)
-    with GroupStream(settings, group_id="slow", start="beginning", max_groups=1) as stream:
+    with GroupStream(
+        settings, group_id=f"{settings.topic_prefix}.slow", start="beginning", max_groups=1
+    ) as stream:
         list(stream)
     alter(settings, settings.topics.groups, **{"retention.ms": "3600000"})
     (near,) = doctor()["offsets"]["problems"]
     assert near["verdict"] == "warning"
-    assert "consumer group slow" in near["text"]
+    assert f"consumer group {settings.topic_prefix}.slow" in near["text"]
     assert "retention deletes what it has not read in 59 min" in near["text"]
 
 
