@@ -121,6 +121,7 @@ def log_consumer(
     enable_partition_eof: bool = False,
     queue_bytes: int = 64 * 1024**2,
     record_bytes: int | None = None,
+    partition_fetch_bytes: int = _FETCH_PARTITION_BYTES,
     fetch_wait_ms: int = 500,
     on_error: OnError | None = None,
     on_stats: OnStats | None = None,
@@ -144,6 +145,8 @@ def log_consumer(
             record, may come on top.
         record_bytes: the largest record, where it is not an image's: a topic of small records is then
             read in small fetches, so that looking at one of them does not fetch a window's worth.
+        partition_fetch_bytes: fetched of one partition at a time; a larger record comes alone. Who looks at
+            single records wants little else.
         fetch_wait_ms: how long a broker holds back its answer where there is nothing new. The default is
             librdkafka's; who reads up to the end and then stops hears of the end so much later.
         on_error: told of each error of the client.
@@ -173,7 +176,7 @@ def log_consumer(
         "isolation.level": isolation_level,
         "check.crcs": True,  # the images are the science: a flipped bit must be an error
         "enable.partition.eof": enable_partition_eof,
-        "fetch.message.max.bytes": min(record_bytes, _FETCH_PARTITION_BYTES),
+        "fetch.message.max.bytes": min(record_bytes, partition_fetch_bytes),
         # The answer has to hold the largest record, and receive.message.max.bytes the answer.
         "fetch.max.bytes": fetch_bytes,
         "receive.message.max.bytes": fetch_bytes + _RECEIVE_MARGIN_BYTES,

@@ -34,7 +34,7 @@ class Peek:
             auto_offset_reset="earliest",
             enable_partition_eof=True,
             queue_bytes=_FETCH_BYTES,
-            record_bytes=_FETCH_BYTES,
+            partition_fetch_bytes=_FETCH_BYTES,
             fetch_wait_ms=_FETCH_WAIT_MS,
         )
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from consumer.stream import GroupStream
 from schemas.fits_image import encode_image
 from schemas.window import decode_window
 from tests.support.group_topics import delete_images, settle
@@ -119,6 +120,25 @@ def test_a_range_first_and_then_what_comes(settings, publisher, verb):
         finally:
             process.kill()
     assert verb("stats", "--last", "5")
+
+
+def test_images_of_the_size_of_the_telescope_s(settings, publisher, verb_json):
+    # A look fetches little, and a record that is larger has to come all the same.
+    for second in range(3):
+        publisher.publish(at(second), shape=(1024, 1024))
+    settle(settings)
+    with GroupStream(
+        settings, group_id=f"{settings.topic_prefix}.one", start="beginning", max_groups=1
+    ) as stream:
+        list(stream)
+    assert verb_json("stats")["latency_s"]["sampled_groups"] == 3
+    (revision,) = verb_json("show", START)["revisions"]
+    assert [image["pixels"]["shape"] for image in revision["images"]] == [[1024, 1024]] * 3
+    (lag,) = (
+        each for each in verb_json("status")["consumer_groups"] if each["consumer_group"].endswith(".one")
+    )
+    assert lag["groups_behind"] == 2
+    assert lag["seconds_behind"] > 0
 
 
 def test_show(settings, publisher, verb, verb_json):
