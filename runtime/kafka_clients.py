@@ -56,14 +56,14 @@ class LogProducer(Producer):
         try:
             return super().poll(*args, **options)
         except (SystemError, KafkaError) as error:  # type: ignore[misc]  # KafkaError is an exception
-            raise _raised_by_librdkafka(error) from error
+            raise self._raised_by_librdkafka(error) from error
 
     def flush(self, *args: Any, **options: Any) -> int:
         """As `poll`."""
         try:
             return super().flush(*args, **options)
         except (SystemError, KafkaError) as error:  # type: ignore[misc]  # as above
-            raise _raised_by_librdkafka(error) from error
+            raise self._raised_by_librdkafka(error) from error
 
     def init_transactions(self, *args: Any, **options: Any) -> None:
         """As Producer's; an error about a missing right names it."""
@@ -75,33 +75,44 @@ class LogProducer(Producer):
 
     def _undelivered(self, error: KafkaError, topic: str) -> KafkaError:
         """The error of a delivery report, or the missing right that is behind it."""
-        if error.code() in _PURGED and self._transactional_id is not None:
+        if error.code() in _PURGED:
             # Kafka refused to take the topic into the transaction: the records only hear that they were
-            # purged. A failed transaction answers everything with its cause, and `begin_transaction` is
-            # what does nothing in any other state than before a transaction.
-            try:
-                self.begin_transaction()
-            except KafkaException as failed:
-                cause = kafka_error(failed)
-                error = cause if cause.code() in DENIED else error
+            # purged.
+            failed = self._failure_of_transaction()
+            cause = error if failed is None else kafka_error(failed)
+            error = cause if cause.code() in DENIED else error
         return named(error, f"WRITE on topic {topic}")
 
+    def _raised_by_librdkafka(self, error: BaseException) -> BaseException:
+        """The KafkaException that a call should have raised.
 
-def _raised_by_librdkafka(error: BaseException) -> BaseException:
-    """The KafkaException that a call should have raised.
+        confluent-kafka raises a fatal error (such as fencing) as a bare KafkaError from inside its own error
+        callback, and then calls the delivery reports that wait behind it all the same; with an exception
+        already raised, any call in those is a SystemError to Python. Where a report caught an error of its
+        own, the one behind is gone, and only the failed transaction still knows it.
+        """
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, KafkaException):
+                return behind
+            if isinstance(behind, KafkaError):
+                return KafkaException(behind)
+            behind = behind.__cause__ or behind.__context__
+        return self._failure_of_transaction() or error
 
-    confluent-kafka raises a fatal error (such as fencing) as a bare KafkaError from inside its own error
-    callback, and then calls the delivery reports that wait behind it all the same; with an exception
-    already raised, any call in those is a SystemError to Python.
-    """
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, KafkaException):
-            return behind
-        if isinstance(behind, KafkaError):
-            return KafkaException(behind)
-        behind = behind.__cause__ or behind.__context__
-    return error
+    def _failure_of_transaction(self) -> KafkaException | None:
+        """What the transaction has failed of; None where it has not.
+
+        A failed transaction answers everything with its cause, and `begin_transaction` is what does nothing
+        in any other state than before a transaction.
+        """
+        if self._transactional_id is None:
+            return None
+        try:
+            self.begin_transaction()
+        except KafkaException as failed:
+            return failed
+        return None
 
 
 class KafkaAdmin(AdminClient):
