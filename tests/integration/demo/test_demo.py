@@ -42,7 +42,7 @@ def test_the_demo_shows_groups_equal_to_what_was_sent(tmp_path):
     (written,) = tmp_path.glob("run-*/last-group.fits")
     assert str(written) in output
     with fits.open(written, checksum=True) as hdus:
-        assert [hdu.name for hdu in hdus[1:]] == ["SB0", "SB1", "SB2"]
+        assert [hdu.name for hdu in hdus[1:]] == ["sb0", "sb1", "sb2"]
         assert hdus[1].data.shape == (32, 48)
         assert hdus[0].header["DATE-OBS"] + "Z" == lines[-1][0]
 
@@ -79,7 +79,8 @@ def test_what_is_killed_is_started_again_and_no_group_is_lost_or_doubled(tmp_pat
         rest, _ = demo.communicate(timeout=timeout_s(180))
     assert demo.returncode == 0, output + rest
     assert f"{victim} (process {pid}) was ended by SIGKILL; started again" in rest
-    assert rest.count("3/3") == 60
+    # A group may have been shown before the line with the process ids was.
+    assert (output + rest).count("3/3") == 60
     assert "60 groups, 60 complete" in rest
 
 
