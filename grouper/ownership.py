@@ -38,11 +38,11 @@ class Owned:
     held_back: bool = False
 
     def close(self) -> None:
-        """Let go of its clients, and take its gauges away."""
+        """Let go of its clients, its thread and its gauges."""
         self.session.close()
         self.catalogue.close()
         self.raw.close()
-        self.state.hide()
+        self.state.close()
 
 
 class Ownership:

@@ -7,6 +7,7 @@ from confluent_kafka import Message
 
 from grouper import metrics
 from grouper.assembler import Assembler
+from grouper.encoding import Encoder
 from grouper.entry_index import EntryIndex
 from grouper.errors import RawGoneError, SessionLostError
 from grouper.near_miss import NearMisses
@@ -60,6 +61,7 @@ class Partition:
             waiting=recovered.waiting,
         )
         self._raw = raw
+        self._encoder = Encoder()
         self._pending: deque[ClosedGroup | Reject] = deque()
         self._near_misses = NearMisses()
         self._committed = (recovered.position, recovered.read_to)
@@ -99,7 +101,7 @@ class Partition:
             head = read_head(offset, log_time_ms, message.key(), message_headers(message))
             verdict = self._assembler.judge(head)
             if verdict.joins:
-                self._assembler.join(decode_record(head, message.value()), now_s)
+                self._assembler.join(decode_record(head, message.value(), self._encoder.start), now_s)
         except SchemaError as error:
             if not settled:
                 metrics.WINDOWS.labels(metrics.UNUSABLE).inc()
@@ -227,8 +229,9 @@ class Partition:
         metrics.OLDEST_OPEN.labels(label).set(self._assembler.oldest_open_s(now_s))
         metrics.SILENT.labels(label).set(len(self._assembler.silent_sources))
 
-    def hide(self) -> None:
-        """Take the gauges of a partition that is not owned any more away."""
+    def close(self) -> None:
+        """The partition is not owned any more: end its thread, and take its gauges away."""
+        self._encoder.close()
         for gauge in (metrics.OPEN_GROUPS, metrics.OPEN_BYTES, metrics.OLDEST_OPEN, metrics.SILENT):
             gauge.remove(str(self.partition))
 

@@ -1,10 +1,11 @@
-"""One record of the raw topic, as the grouper holds it: decoded on arrival, encoded when it is published."""
+"""One record of the raw topic, as the grouper holds it: decoded on arrival, encoded until it is published."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from grouper.encoding import Encoded, encode_when_asked
 from schemas.catalogue import Member
 from schemas.errors import RejectReason, SchemaError
-from schemas.fits_image import encode_image
 from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import parse_key
@@ -25,7 +26,8 @@ class RawRecord:
         frequency_hz: the image's frequency in Hz.
         pixel_order: the order of the pixels in the verbatim frame.
         size: bytes that an open group holds for this record: the frame's.
-        window: the frame decoded; a view of it.
+        image: returns the FITS file that is published as the record's value. No window fails here that
+            `decode_record` has let through.
     """
 
     offset: int
@@ -37,16 +39,7 @@ class RawRecord:
     frequency_hz: float
     pixel_order: PixelOrder
     size: int
-    window: Window
-
-    def image(self) -> bytes:
-        """Encode the FITS file that is published as the record's value.
-
-        Inside the transaction, an image at a time: the Kafka client sends the ones before meanwhile, and
-        memory never holds both forms of more than one. No window fails here that `decode_record` has let
-        through.
-        """
-        return encode_image(self.window)
+    image: Encoded
 
     def member(self) -> Member:
         """This record as a catalogue entry names it."""
@@ -88,8 +81,15 @@ def read_head(offset: int, log_time_ms: int, key: bytes | None, headers: KafkaHe
     return RawHead(offset, log_time_ms, timestamp_us, raw)
 
 
-def decode_record(head: RawHead, value: bytes | None) -> RawRecord:
+def decode_record(
+    head: RawHead, value: bytes | None, encode: Callable[[Window], Encoded] = encode_when_asked
+) -> RawRecord:
     """Decode a raw record's frame.
+
+    Args:
+        head: of the record.
+        value: the frame.
+        encode: has the window encoded.
 
     Raises:
         SchemaError: the frame is not a usable window, or is of another timestamp than its key.
@@ -112,5 +112,5 @@ def decode_record(head: RawHead, value: bytes | None) -> RawRecord:
         frequency_hz=window.frequency_hz,
         pixel_order=window.pixel_order,
         size=len(value),
-        window=window,
+        image=encode(window),
     )

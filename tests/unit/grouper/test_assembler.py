@@ -12,12 +12,11 @@ from grouper.raw_record import RawHead, RawRecord
 from grouper.rules import ClosedGroup, Rules, Verdict
 from schemas.catalogue import ClosedBy
 from schemas.record_headers import RawHeaders
-from schemas.window import PixelOrder, decode_window
-from tests.support.frames import make_frame
+from schemas.window import PixelOrder
 
 SOURCES = ("sb0", "sb1", "sb2")
 RULES = Rules(expected=SOURCES, grace_s=5.0, silent_after=3)
-WINDOW = decode_window(make_frame(0, shape=(1, 1)))  # the rules don't look into it
+NO_IMAGE = bytes  # the rules don't look into it
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def head_of(raw: Raw, offset: int) -> RawHead:
 def record_of(raw: Raw, offset: int) -> RawRecord:
     digest = f"xxh3-128:{ord(raw.content):032x}"
     return RawRecord(
-        offset, raw.log_time_ms, raw.timestamp, raw.source, digest, 0, 6e7, PixelOrder.FITS, 10, WINDOW
+        offset, raw.log_time_ms, raw.timestamp, raw.source, digest, 0, 6e7, PixelOrder.FITS, 10, NO_IMAGE
     )
 
 

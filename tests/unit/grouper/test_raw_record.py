@@ -1,13 +1,16 @@
 """A raw record decoded on arrival is encoded inside a transaction, where it may not fail."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grouper.encoding import Encoder
 from grouper.raw_record import decode_record, read_head
 from schemas.digest import frame_digest
 from schemas.errors import SchemaError
-from schemas.fits_image import decode_image
+from schemas.fits_image import decode_image, encode_image
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
 from schemas.window import PixelOrder, decode_window
@@ -22,9 +25,9 @@ CARDS = st.one_of(
 ).map(lambda text: text[:80].ljust(80).encode())
 
 
-def decoded(frame: bytes, order: PixelOrder = PixelOrder.FITS):
+def decoded(frame: bytes, order: PixelOrder = PixelOrder.FITS, **options):
     headers = RawHeaders("t", "sb0", AT_US, frame_digest(frame), AT_US, order)
-    return decode_record(read_head(7, 0, timestamp_key(AT_US), headers.encode()), frame)
+    return decode_record(read_head(7, 0, timestamp_key(AT_US), headers.encode()), frame, **options)
 
 
 @pytest.mark.parametrize("order", list(PixelOrder))
@@ -48,3 +51,31 @@ def test_a_frame_that_cannot_be_used_is_refused_on_arrival(frame):
 def test_a_record_counts_as_its_frame():
     frame = make_frame(AT_US)
     assert decoded(frame).size == len(frame)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (512, 256)], ids=["when asked", "on the encoder's thread"])
+@pytest.mark.parametrize("order", list(PixelOrder))
+def test_an_encoder_makes_the_same_file(order, shape):
+    frame = make_frame(AT_US, shape=shape, pixel_order=order.value)
+    encoder = Encoder()
+    record = decoded(frame, order, encode=encoder.start)
+    assert record.image() == record.image() == encode_image(decode_window(frame, order))
+    encoder.close()
+
+
+def test_a_frame_is_let_go_when_its_image_is_encoded():
+    frame = make_frame(AT_US, shape=(512, 256))
+    held = sys.getrefcount(frame)
+    encoder = Encoder()
+    record = decoded(frame, encode=encoder.start)
+    record.image()
+    encoder.start(decode_window(make_frame(AT_US, shape=(512, 256))))()  # the thread has gone on
+    assert sys.getrefcount(frame) == held
+    encoder.close()
+
+
+def test_an_encoder_that_is_closed_begins_nothing_more():
+    encoder = Encoder()
+    encoder.close()
+    with pytest.raises(RuntimeError):
+        decoded(make_frame(AT_US, shape=(512, 256)), encode=encoder.start)
