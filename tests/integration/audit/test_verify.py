@@ -228,7 +228,8 @@ def raw_records_audited(port):
             text = answer.read().decode()
     except OSError:
         return 0
-    return float(re.search(r'^trapline_audit_records_total\{topic="raw"\} (\S+)$', text, re.MULTILINE).group(1))
+    found = re.search(r'^trapline_audit_records_total\{topic="raw"\} (\S+)$', text, re.MULTILINE)
+    return float(found.group(1))
 
 
 def test_follow_beside_a_live_grouper_finds_nothing_until_something_is_wrong(raw):
