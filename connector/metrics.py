@@ -7,7 +7,7 @@ Every way a byte can take is counted: read = in whole frames + skipped; handed o
 from collections.abc import Mapping
 from enum import StrEnum
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.errors import RejectReason
 
@@ -58,6 +58,7 @@ REASONS = (
     RejectReason.TIME_SYSTEM,
     RejectReason.FAR_FUTURE,
     RejectReason.TOO_LARGE,
+    RejectReason.DAMAGED,
 )
 """Why the connector rejects; the others are the grouper's."""
 
@@ -106,6 +107,11 @@ DELIVERED = Counter(
 )
 DELIVERY_FAILURES = Counter(
     "trapline_connector_delivery_failures_total", "Records Kafka did not take.", ["source", "cause"]
+)
+PRODUCE_LATENCY = Histogram(
+    "trapline_connector_produce_latency_seconds",
+    "From a record handed to Kafka's client until Kafka has acknowledged it: the queue, and the way.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 UNDELIVERED = Counter(
     "trapline_connector_undelivered_records_total",

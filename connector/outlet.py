@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from confluent_kafka import KafkaError, Message
 
 from connector.back_pressure import BackPressure
-from connector.metrics import Destination, SourceCounts
+from connector.metrics import PRODUCE_LATENCY, Destination, SourceCounts
 from connector.records import Keeper, Record, Standing
 from connector.steps import OnStep, Step, no_step
 from schemas.topics import TopicNames
@@ -126,6 +126,9 @@ class Outlet:
         """
         if error is None:
             self.counts.delivered[self._destinations[sent.topic]].add()
+            latency_s = message.latency()
+            if latency_s is not None:
+                PRODUCE_LATENCY.observe(latency_s)
             self.settle(1, len(message))
             if sent.standing is not None and sent.standing.keeper is not None:
                 sent.standing.keeper.settled += 1

@@ -10,6 +10,10 @@ WINDOWS = Counter("trapline_grouper_windows_total", "Raw records by what became 
 UNUSABLE = "unusable"  # a raw record that is no window: its verdict is a reject by its own reason
 REJECTS = Counter("trapline_grouper_rejects_total", "Raw records rejected, by reason.", ["reason"])
 GROUPS = Counter("trapline_grouper_groups_total", "Groups published, by what closed them.", ["closed_by"])
+COMPLETE = Counter(
+    "trapline_grouper_complete_groups_total",
+    "Groups published with every expected source; a repaired one counts as it was at first.",
+)
 REPAIRS = Counter(
     "trapline_grouper_repairs_total", "Groups published again with their late windows: revisions from 2 on."
 )

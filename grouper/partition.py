@@ -214,6 +214,7 @@ class Partition:
                 metrics.REPAIRS.inc()
                 continue
             metrics.GROUPS.labels(group.closed_by.value).inc()
+            metrics.COMPLETE.inc(group.complete)
             for source in group.missing:
                 metrics.MISSING.labels(source).inc()
             last_us = max(member.receive_time_us for member in group.members)

@@ -1,6 +1,6 @@
 import pytest
 
-from connector.metrics import SourceCounts
+from connector.metrics import PRODUCE_LATENCY, Destination, SourceCounts
 from connector.outlet import Outlet
 from connector.records import Record
 from schemas.record_headers import RawHeaders
@@ -81,3 +81,34 @@ def test_what_is_not_taken_any_more_stays_waiting(counts):
     outlet.publish(record(2))
     assert len(queue.taken) == 1
     assert (outlet.waiting_records, outlet.waiting_bytes) == (2, 3)
+
+
+class Acknowledged:
+    """A delivery report of Kafka's client, as far as it is looked at."""
+
+    def __init__(self, latency_s: float | None) -> None:
+        self._latency_s = latency_s
+
+    def __len__(self) -> int:
+        return 100
+
+    def latency(self) -> float | None:
+        return self._latency_s
+
+
+def observed() -> tuple[float, float]:
+    """How many latencies there are, and their sum."""
+    samples = {sample.name: sample.value for metric in PRODUCE_LATENCY.collect() for sample in metric.samples}
+    name = "trapline_connector_produce_latency_seconds"
+    return samples[f"{name}_count"], samples[f"{name}_sum"]
+
+
+def test_the_time_until_an_acknowledgement_is_observed_where_the_client_knows_it(counts):
+    outlet = Outlet("sb0", NAMES, counts, Queue(room=10, turns=1))
+    count, total = observed()
+    for latency_s in (0.25, None, 0.5):
+        outlet.publish(record(100))
+        outlet.report(record(0), None, Acknowledged(latency_s))
+    assert observed() == (count + 2, pytest.approx(total + 0.75))
+    assert counts.delivered[Destination.RAW].total == 3
+    assert outlet.waiting_records == 0

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grouper import metrics
 from grouper.entry_index import EntryIndex
 from grouper.errors import RawGoneError, SessionLostError
 from grouper.memory import ClosedGroups
@@ -21,6 +22,7 @@ from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
 from schemas.window import PixelOrder
 from tests.support.frames import make_frame
+from tests.support.metrics import Change
 from tests.unit.grouper.test_assembler import (
     NOTHING,
     SOURCES,
@@ -228,3 +230,15 @@ def test_a_repair_is_read_again_when_its_turn_comes_and_once():
 
 def _raise(error):
     raise error
+
+
+def test_complete_groups_are_counted_as_they_were_at_first():
+    """The second one is published without its third window, which a repair brings."""
+    topics = Topics([*whole(1), Raw(2, "sb0"), Raw(2, "sb1"), *whole(3), Raw(2, "sb2"), *whole(4)])
+    with (
+        Change(metrics.GROUPS) as groups,
+        Change(metrics.COMPLETE) as complete,
+        Change(metrics.REPAIRS) as again,
+    ):
+        live(topics, rules=replace(RULES, repair_late=True), records=1, max_groups=10)
+    assert (groups.by, complete.by, again.by) == (4, 3, 1)
