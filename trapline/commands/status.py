@@ -4,10 +4,14 @@ import json
 
 import click
 
+from runtime.health import Heartbeat
 from runtime.options import settings_options
-from trapline.status.report import as_json, print_report
+from runtime.process import running
+from trapline.status.exporter import STUCK_AFTER_S, Exporter
+from trapline.status.report import as_json as as_json_object
+from trapline.status.report import print_report
 from trapline.status.settings import StatusSettings
-from trapline.status.survey import survey
+from trapline.status.survey import Survey, survey
 from trapline.tables import print_lines
 from trapline.verb import Verb
 
@@ -20,6 +24,8 @@ from trapline.verb import Verb
         # shares and rates over the last hour of a group a second
         trapline status --groups 3600
         trapline status --json | jq '.consumer_groups[] | select(.retention_left_s < 3600)'
+        # as metrics, for alerts, until SIGTERM
+        trapline status --follow --http-port 9105
     """,
 )
 @click.option(
@@ -30,9 +36,32 @@ from trapline.verb import Verb
     metavar="N",
     help="Look at the last N groups of each partition.",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on until Ctrl-C or SIGTERM. With --http-port nothing is printed: the figures are in /metrics.",
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --follow: from the end of a look to the next.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object instead of tables.")
-@settings_options(StatusSettings, exclude=("sources", "http_host", "http_port"))
-def command(settings: StatusSettings, *, groups: int, as_json_: bool) -> None:
+@settings_options(StatusSettings, exclude=("sources",))
+@click.pass_context
+def command(
+    ctx: click.Context,
+    settings: StatusSettings,
+    *,
+    groups: int,
+    follow: bool,
+    interval_s: float,
+    as_json_: bool,
+) -> None:
     """Show how each source and each consumer group is doing, from what is in Kafka.
 
     A source: its last timestamp, seconds since its last image was received, images a second, its share of
@@ -40,10 +69,27 @@ def command(settings: StatusSettings, *, groups: int, as_json_: bool) -> None:
     groups and how long it is behind, and the time until retention deletes what it has not read. Reads the
     ends of the topics and commits nothing; docs/looking.md explains each figure.
 
-    Exit status: 0 when Kafka answered, however bad the figures; 1 where it did not, or a topic is missing.
+    Exit status: 0 when Kafka answered, however bad the figures, and at the stop of --follow; 1 where it did
+    not, or a topic is missing.
     """
-    found = survey(settings, groups)
-    if as_json_:
-        print_lines([json.dumps(as_json(found))])
+    if not follow:
+        if ctx.get_parameter_source("setting_http_port") is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--http-port serves the figures of --follow: say that, too")
+        _print(survey(settings, groups), settings, as_json=as_json_)
+        return
+    exporter = Exporter(settings, groups)
+    heartbeat = Heartbeat(STUCK_AFTER_S)
+    with running("status", settings, live=heartbeat.problem, ready=exporter.not_ready) as shutdown:
+        while not shutdown.requested:
+            found = exporter.ask()
+            heartbeat.beat()
+            if found is not None and settings.http_port is None:
+                _print(found, settings, as_json=as_json_)
+            shutdown.wait(interval_s)
+
+
+def _print(found: Survey, settings: StatusSettings, *, as_json: bool) -> None:
+    if as_json:
+        print_lines([json.dumps(as_json_object(found))])
     else:
         print_report(found, settings.topic_prefix)

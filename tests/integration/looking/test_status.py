@@ -1,17 +1,28 @@
 """`trapline status` on a real Kafka."""
 
+import signal
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.stream import GroupStream
 from schemas.errors import RejectReason
 from tests.support.group_topics import delete_images, settle
 from tests.support.grouping import grouping
 from tests.support.hand_grouper import HandGrouper
+from tests.support.metrics import Change
 from tests.support.published_groups import SECOND_US, START_US
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
+from trapline.embedded.ports import free_port
+from trapline.status import metrics
+from trapline.status.exporter import Exporter
+from trapline.status.settings import StatusSettings
 
 
 def read(settings, count, name):
@@ -148,3 +159,71 @@ def test_no_topic_and_no_kafka(verb):
     away = verb("status", "--bootstrap-servers", "127.0.0.1:1", "--broker-wait-s", "1", status=1)
     assert "Kafka does not answer" in away
     assert "--groups" in verb("status", "--groups", "none", status=2)
+
+
+def fetch(port, path):
+    """The body that /metrics, /livez or /readyz answers with; '' where nobody does, or says no."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout_s(10)) as answer:
+            return answer.read().decode()
+    except (urllib.error.URLError, OSError):
+        return ""
+
+
+def served(port, name, **labels):
+    for family in text_string_to_metric_families(fetch(port, "/metrics")):
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return sample.value
+    return None
+
+
+def test_followed_it_serves_the_same_figures_as_metrics(settings, publisher):
+    publisher.run(6)
+    settle(settings)
+    read(settings, 2, "slow")
+    slow = {
+        "consumer_group": f"{settings.topic_prefix}.slow",
+        "topic": settings.topics.groups,
+        "partition": "0",
+    }
+    port = free_port()
+    command = ("status", "--follow", "--interval", "1", "--http-port", str(port))
+    with subprocess.Popen(
+        [sys.executable, "-m", "trapline", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until(lambda: fetch(port, "/readyz") == "ok\n", "a first survey", timeout=60)
+            assert served(port, "trapline_status_lag_groups", **slow) == 4
+            assert 0 < served(port, "trapline_status_retention_left_seconds", **slow) <= 7 * 86_400
+            assert served(port, "trapline_status_members", consumer_group=slow["consumer_group"]) == 0
+            assert served(port, "trapline_status_source_age_seconds", source="sb0") > 0
+            assert served(port, "trapline_build_info", room="status") == 1
+            read(settings, 4, "slow")
+            wait_until(
+                lambda: served(port, "trapline_status_lag_groups", **slow) == 0, "the reader's progress"
+            )
+            assert served(port, "trapline_status_surveys_total", outcome="failed") == 0
+        finally:
+            process.send_signal(signal.SIGTERM)
+            printed, logged = process.communicate(timeout=timeout_s(60))
+    assert (process.returncode, printed) == (0, ""), logged
+
+
+def test_followed_it_outlives_a_kafka_that_does_not_answer(settings):
+    away = StatusSettings(
+        bootstrap_servers="127.0.0.1:1", broker_wait_s=1, topic_prefix=settings.topic_prefix
+    )
+    exporter = Exporter(away, 10)
+    assert exporter.not_ready() == "Kafka was not asked yet"
+    with Change(metrics.SURVEYS.labels("failed")) as failed:
+        assert exporter.ask() is None
+    assert failed.by == 1
+    assert "Kafka does not answer" in exporter.not_ready()
+
+
+def test_a_port_without_follow_is_refused(verb):
+    assert "say that, too" in verb("status", "--http-port", "9105", status=2)
