@@ -84,9 +84,9 @@ class GroupAssembler:
 
     def __init__(self) -> None:
         self._records: dict[int, ImageRecord] = {}
-        self._id: str | None = None
+        self._id: tuple[str, int] | None = None
         self._size = 0
-        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     @property
     def held(self) -> int:
@@ -96,13 +96,14 @@ class GroupAssembler:
     def add(self, record: ImageRecord) -> tuple[Assembled, ...]:
         """Take the next record of the partition; return what it finished, in order."""
         headers = record.headers
-        if headers.group_id in self._finished:
+        publication = headers.publication
+        if publication in self._finished:
             return (Repeated(record),)
         found: list[Assembled] = []
-        if self._id is not None and (headers.group_id != self._id or headers.size != self._size):
+        if self._id is not None and (publication != self._id or headers.size != self._size):
             found.extend(self.give_up())
         if self._id is None:
-            self._id, self._size = headers.group_id, headers.size
+            self._id, self._size = publication, headers.size
         if headers.index in self._records:
             found.append(Repeated(record))
             return tuple(found)
@@ -119,7 +120,7 @@ class GroupAssembler:
         some = next(iter(records))
         offsets = [record.offset for record in records]
         cut = Cut(
-            group_id=self._id,
+            group_id=self._id[0],
             timestamp_us=some.headers.timestamp_us,
             partition=some.partition,
             held=len(offsets),
@@ -132,7 +133,7 @@ class GroupAssembler:
 
     def _finish(self) -> Whole:
         whole = Whole(tuple(self._records[index] for index in sorted(self._records)))
-        self._finished[whole.records[0].headers.group_id] = None
+        self._finished[whole.records[0].headers.publication] = None
         if len(self._finished) > REMEMBERED_GROUPS:
             self._finished.popitem(last=False)
         self._clear()

@@ -40,10 +40,12 @@ class Image:
         raw_offset: the offset of that frame in the raw topic's partition of the same number.
         offset: the offset of this image in the groups topic.
         fits: the record's value, a whole FITS file, verbatim; any FITS reader opens it.
+        headers: what the record's headers say.
     """
 
     def __init__(self, record: ImageRecord) -> None:
         headers = record.headers
+        self.headers = headers
         self.source: str = headers.source
         self.frequency_hz: float = headers.frequency_hz
         self.digest: str = headers.digest

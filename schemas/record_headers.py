@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 from schemas.errors import RecordHeaderError, RejectReason
 from schemas.header_fields import HeaderFields, KafkaHeaders
+from schemas.replay_mark import ReplayMark
 from schemas.timestamp import format_timestamp
 from schemas.window import PixelOrder
 
@@ -127,6 +128,7 @@ class ImageHeaders:
         digest: of that frame.
         raw_offset: of that frame in the raw partition.
         frequency_hz: in Hz.
+        replay: where it was replayed from; None: the grouper wrote it.
     """
 
     prefix: str
@@ -144,6 +146,12 @@ class ImageHeaders:
     digest: str
     raw_offset: int
     frequency_hz: float
+    replay: ReplayMark | None = None
+
+    @property
+    def publication(self) -> tuple[str, int]:
+        """What the records of one group have in common: its id, and which replay wrote it (0: none)."""
+        return self.group_id, 0 if self.replay is None else self.replay.began_us
 
     def encode(self) -> list[tuple[str, bytes]]:
         """The headers for Kafka.
@@ -171,7 +179,7 @@ class ImageHeaders:
             ("ce_digest", self.digest),
             ("ce_rawoffset", str(self.raw_offset)),
             ("ce_frequency", repr(float(self.frequency_hz))),
-        )
+        ) + _marked(self.replay)
 
     @classmethod
     def decode(cls, headers: KafkaHeaders | None) -> Self:
@@ -201,6 +209,7 @@ class ImageHeaders:
             digest=fields.digest("ce_digest"),
             raw_offset=fields.natural("ce_rawoffset"),
             frequency_hz=fields.positive_number("ce_frequency"),
+            replay=ReplayMark.decode(fields),
         )
 
 
@@ -212,11 +221,13 @@ class CatalogueHeaders:
         prefix: of the topics.
         timestamp_us: of the group, microseconds since 1970 UTC.
         group_id: of the group.
+        replay: where it was replayed from; None: the grouper wrote it.
     """
 
     prefix: str
     timestamp_us: int
     group_id: str
+    replay: ReplayMark | None = None
 
     def encode(self) -> list[tuple[str, bytes]]:
         """The headers for Kafka.
@@ -233,7 +244,7 @@ class CatalogueHeaders:
             ("ce_time", timestamp),
             ("ce_subject", timestamp),
             ("content-type", GROUP_CONTENT),
-        )
+        ) + _marked(self.replay)
 
     @classmethod
     def decode(cls, headers: KafkaHeaders | None) -> Self:
@@ -246,7 +257,12 @@ class CatalogueHeaders:
         prefix, _ = _envelope(fields, GROUP_TYPE, GROUP_CONTENT, ("grouper",))
         timestamp_us = fields.time("ce_time")
         fields.constant("ce_subject", fields.text("ce_time"))
-        return cls(prefix=prefix, timestamp_us=timestamp_us, group_id=fields.text("ce_id"))
+        return cls(
+            prefix=prefix,
+            timestamp_us=timestamp_us,
+            group_id=fields.text("ce_id"),
+            replay=ReplayMark.decode(fields),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +360,10 @@ class RejectHeaders:
 
 def _encode(*headers: tuple[str, str]) -> list[tuple[str, bytes]]:
     return [(name, value.encode("utf-8")) for name, value in headers]
+
+
+def _marked(replay: ReplayMark | None) -> list[tuple[str, bytes]]:
+    return [] if replay is None else replay.encode()
 
 
 def _envelope(

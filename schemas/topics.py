@@ -26,6 +26,18 @@ CATALOGUE_RETENTION_BYTES: Final = 10 * _GIB
 _CATALOGUE_MAX_MESSAGE_BYTES: Final = 2 * _MIB
 
 
+def check_topic_name(name: str) -> None:
+    """See whether Kafka can have a topic of this name.
+
+    Raises:
+        TopicNameError: it cannot.
+    """
+    if not 0 < len(name) <= _MAX_NAME or _LEGAL.fullmatch(name) is None or name in (".", ".."):
+        raise TopicNameError(
+            f"topic {name[:80]!r}: Kafka allows 1 to {_MAX_NAME} letters, digits, '.', '_' and '-'"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TopicNames:
     """The names of the topics under one prefix.

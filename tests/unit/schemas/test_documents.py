@@ -14,9 +14,10 @@ from jsonschema.exceptions import ValidationError
 
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.documents import JSON_SCHEMAS, asyncapi, json_schema
-from schemas.errors import RejectReason
+from schemas.errors import RecordHeaderError, RejectReason
 from schemas.offset_metadata import OffsetMetadata
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, RawHeaders, RejectHeaders, group_id
+from schemas.replay_mark import ReplayMark
 from schemas.timestamp import MAX_TIMESTAMP_US, timestamp_key
 from schemas.topics import TopicNames, topic_specs
 from schemas.window import PixelOrder
@@ -33,6 +34,7 @@ digests = st.from_regex(r"xxh3-128:[0-9a-f]{32}", fullmatch=True)
 frequencies = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 orders = st.sampled_from(PixelOrder)
 group_ids = st.builds(group_id, times, revisions, offsets)
+marks = st.none() | st.builds(ReplayMark, names, st.integers(0, 2**31 - 1), offsets, times)
 
 HEADER_SETS = {
     "raw-headers": st.builds(RawHeaders, names, names, times, digests, times, orders),
@@ -53,8 +55,9 @@ HEADER_SETS = {
         digest=digests,
         raw_offset=offsets,
         frequency_hz=frequencies,
+        replay=marks,
     ),
-    "catalogue-headers": st.builds(CatalogueHeaders, names, times, group_ids),
+    "catalogue-headers": st.builds(CatalogueHeaders, names, times, group_ids, marks),
     "reject-headers": st.builds(
         RejectHeaders,
         prefix=names,
@@ -71,6 +74,7 @@ HEADER_SETS = {
         raw_offset=st.none() | offsets,
     ),
 }
+MARK = ReplayMark("aartfaac.groups", 0, 5, 6)
 FULL = {
     "raw-headers": RawHeaders("aartfaac", "sb0", 0, DIGEST, 1, PixelOrder.FITS),
     "image-headers": ImageHeaders(
@@ -89,8 +93,9 @@ FULL = {
         digest=DIGEST,
         raw_offset=2,
         frequency_hz=6.0e7,
+        replay=MARK,
     ),
-    "catalogue-headers": CatalogueHeaders("aartfaac", 0, group_id(0, 1, 2)),
+    "catalogue-headers": CatalogueHeaders("aartfaac", 0, group_id(0, 1, 2), MARK),
     "reject-headers": RejectHeaders(
         prefix="aartfaac",
         stage="grouper",
@@ -138,8 +143,26 @@ def test_headers_are_the_same_set_in_code_and_schema(name):
     assert full.keys() == schema["properties"].keys()
     assert schema["additionalProperties"] is False
     optional = schema["properties"].keys() - set(schema["required"])
-    expected = {"ce_time", "ce_subject", "ce_digest", "ce_rawpartition", "ce_rawoffset"}
-    assert optional == (expected if name == "reject-headers" else set())
+    mark = {"ce_replayof", "ce_replaytime"}
+    assert (
+        optional
+        == {
+            "raw-headers": set(),
+            "image-headers": mark,
+            "catalogue-headers": mark,
+            "reject-headers": {"ce_time", "ce_subject", "ce_digest", "ce_rawpartition", "ce_rawoffset"},
+        }[name]
+    )
+
+
+@pytest.mark.parametrize("name", ["image-headers", "catalogue-headers"])
+@pytest.mark.parametrize("half", ["ce_replayof", "ce_replaytime"])
+def test_half_a_mark_of_a_replay_is_refused_by_schema_and_code(name, half):
+    kept = [(key, value) for key, value in FULL[name].encode() if key != half]
+    with pytest.raises(ValidationError):
+        VALIDATORS[name].validate({key: value.decode() for key, value in kept})
+    with pytest.raises(RecordHeaderError, match=half):
+        type(FULL[name]).decode(kept)
 
 
 @pytest.mark.parametrize("name", FULL)
