@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from grouper import metrics
 from grouper.bounded_call import CallLeftBehindError, call_bounded
@@ -21,6 +21,7 @@ from grouper.entry_index import EntryIndex
 from grouper.errors import SessionLostError, TransactionAbortedError
 from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
 from grouper.steps import OnStep, Step, no_step
+from runtime.deliveries import Deliveries
 from runtime.logs import get_logger
 from schemas.catalogue import record_time_ms
 from schemas.offset_metadata import OffsetMetadata
@@ -48,24 +49,6 @@ class OffsetSender(Protocol):
 
     def consumer_group_metadata(self) -> object:
         """The opaque generation that send_offsets_to_transaction takes."""
-
-
-class Deliveries:
-    """The delivery reports of the records of one step of a transaction."""
-
-    def __init__(self) -> None:
-        self.offsets: list[int] = []
-        self.error: KafkaError | None = None
-
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
-        """Take a delivery report; an offset below 0 means that the broker did not say."""
-        offset = message.offset()
-        if error is None and (offset is None or offset < 0):
-            error = KafkaError(KafkaError._BAD_MSG, "delivery report without an offset")
-        if error is not None:
-            self.error = self.error or error
-        elif offset is not None:
-            self.offsets.append(offset)
 
 
 class Session:

@@ -202,6 +202,7 @@ def load_settings(
     config_file: Path | None = None,
     known: Collection[type[ProcessSettings]] | None = None,
     option_names: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> _SettingsT:
     """Settings of one process from the command line, the environment, a TOML file and the defaults.
 
@@ -214,13 +215,15 @@ def load_settings(
         known: settings classes whose keys may stand in the environment and the TOML file as well;
             None: those that were declared.
         option_names: how the overrides were written, by field; by default as the field.
+        environ: looked at instead of this process's environment; for a class that does not read that.
 
     Raises:
         SettingsError: lists everything that is wrong.
     """
     overrides = overrides or {}
-    if config_file is None and os.environ.get(CONFIG_FILE_VARIABLE):
-        config_file = Path(os.environ[CONFIG_FILE_VARIABLE])
+    environ = os.environ if environ is None else environ
+    if config_file is None and environ.get(CONFIG_FILE_VARIABLE):
+        config_file = Path(environ[CONFIG_FILE_VARIABLE])
     problems: list[SettingProblem] = []
     in_file: dict[str, object] = {}
     if config_file is not None:
@@ -228,7 +231,7 @@ def load_settings(
             in_file = read_config_file(config_file)
         except SettingsError as error:
             problems += error.problems
-    variables = variables_set(os.environ)
+    variables = variables_set(environ)
     classes: tuple[type[ProcessSettings], ...] = (cls, *(_declared if known is None else known))
     fields = {name for each in classes for name in each.model_fields}
     file_keys = {field: f"{field} in {config_file}" for field in in_file}

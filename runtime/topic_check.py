@@ -121,6 +121,16 @@ def check_layout(
     return tuple(findings)
 
 
+def check_topic(spec: TopicSpec, state: TopicState) -> tuple[Finding, ...]:
+    """Compare one topic with what somebody needs who writes whole groups to it.
+
+    Args:
+        spec: the topic as it has to be; settings that it does not name are left alone.
+        state: the topic as it is.
+    """
+    return (*_check_limits(spec, state), *_check_replicas(state))
+
+
 def _check_partitions(names: TopicNames, states: Mapping[str, TopicState]) -> Iterator[Finding]:
     raw = states.get(names.raw)
     for name in (names.groups, names.catalogue):
