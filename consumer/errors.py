@@ -4,6 +4,9 @@
     ├── RangeError                 where to look was said wrongly, or in contradiction (also ValueError)
     ├── NothingFoundError          there is no group in the range asked for
     ├── ExportError                a file of an export cannot be written, or is somebody else's
+    ├── DestinationError           a replay cannot go where it was told to (also ValueError)
+    ├── PublishError               a topic did not take the groups of a replay
+    │   └── UnsureError            ... or whether it did is not known
     └── StreamError                the stream of groups cannot go on
         ├── BrokerUnreachableError no broker answered in `broker_wait_s`
         ├── AuthenticationError    the broker refused who we are (SASL, TLS)
@@ -45,6 +48,24 @@ class NothingFoundError(TraplineError):
 
 class ExportError(TraplineError):
     """A folder or a file of an export is not what an export can use; the text names it."""
+
+
+class DestinationError(TraplineError, ValueError):
+    """A replay was told to go where it cannot, or where it would do harm.
+
+    Attributes:
+        exit_status: what a command ends with.
+    """
+
+    exit_status = 2
+
+
+class PublishError(TraplineError):
+    """A topic did not take the groups of a replay; none of the last transaction's are in it."""
+
+
+class UnsureError(PublishError):
+    """Kafka did not say whether the last transaction of a replay was committed."""
 
 
 class StreamError(TraplineError):

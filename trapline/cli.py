@@ -22,6 +22,7 @@ VERBS = {
     "grouper": "Group the images of each timestamp, exactly once.",
     "tail": "Print timestamp groups as they come.",
     "export": "Write groups to FITS files.",
+    "replay": "Play groups of the past again, to a topic or as lines of JSON.",
     "stats": "Show rate, completeness, latency and gaps of any range.",
     "show": "Show all that Kafka holds of one timestamp.",
     "status": "Show how each source and each consumer group is doing.",

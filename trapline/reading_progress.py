@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from consumer.group_range import GroupRange
 from runtime.logs import get_logger
 from schemas.timestamp import format_timestamp
+from trapline.tables import NOTHING, duration_text
 
 TELL_S: Final = 10.0  # between two log lines
 
@@ -69,7 +70,11 @@ class ReadingProgress:
         elif not self._quiet and now_s >= self._told_s + TELL_S:
             self._told_s = now_s
             log.info(
-                self._verb, groups=self._groups, rate=self._rate(now_s), at=format_timestamp(timestamp_us)
+                self._verb,
+                groups=self._groups,
+                rate=self._rate(now_s),
+                at=format_timestamp(timestamp_us),
+                left=self._left(timestamp_us, now_s),
             )
 
     def close(self) -> None:
@@ -85,6 +90,12 @@ class ReadingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _left(self, timestamp_us: int, now_s: float) -> str:
+        if self._first_us is None or self._last_us is None or timestamp_us <= self._first_us:
+            return NOTHING
+        per_us = (now_s - self._began_s) / (timestamp_us - self._first_us)
+        return duration_text(max(0.0, per_us * (self._last_us - timestamp_us)))
 
     def _rate(self, now_s: float) -> str:
         seconds = max(now_s - self._began_s, 1e-3)

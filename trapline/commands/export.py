@@ -17,8 +17,8 @@ from consumer.settings import ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.logs import get_logger
 from runtime.options import settings_options
-from schemas.timestamp import format_timestamp
 from trapline.interruption import interruptible
+from trapline.nothing_found import nothing_found
 from trapline.range_options import range_options
 from trapline.reading_progress import ReadingProgress
 from trapline.verb import Verb
@@ -110,7 +110,8 @@ class _Export:
                 if self.groups == self._where.limit:
                     return
             if not self.groups:
-                raise NothingFoundError(self._nothing(newest))
+                prefix = self._settings.topic_prefix
+                raise NothingFoundError(nothing_found("export", prefix, self._where, newest, self.gone))
 
     def follow(self, progress: ReadingProgress) -> None:
         """Export what comes from now on."""
@@ -140,18 +141,6 @@ class _Export:
         self._done[group.partition] = group.last_offset + 1
         self.groups += 1
         progress.advance(group.timestamp_us, group.size_bytes)
-
-    def _nothing(self, newest: CatalogueRecord | None) -> str:
-        prefix = self._settings.topic_prefix
-        if newest is None:
-            return f"{prefix} has no group yet (or is TRAPLINE_TOPIC_PREFIX another one?)"
-        if self.gone:
-            return f"nothing to export: {self.gone}"
-        present, _ = newest.presence()
-        return (
-            f"no group of {prefix} lies in this range ({self._where.options()}); its newest group is of "
-            f"{format_timestamp(newest.timestamp_us)} and has the sources {','.join(present)}"
-        )
 
 
 def _tell(export: _Export, folder: Path) -> None:

@@ -1,0 +1,255 @@
+"""Groups of the past into a topic again: one Kafka transaction holds one or several groups, whole.
+
+begin -> images -> flush -> catalogue entries -> flush -> commit, as the grouper does. What was committed is
+known as done, and what was not is not in the topic for a reader of committed records: a replay that is
+interrupted and goes on where it stopped writes each group once.
+"""
+
+# ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.destination import Destination
+from consumer.errors import PublishError, UnsureError
+from consumer.replay import PastGroup
+from consumer.replayed_records import ReplayedRecords
+from runtime.deliveries import Deliveries
+from runtime.kafka import LogProducer, explain, kafka_error, transactional_producer
+from runtime.logs import get_logger
+from schemas.catalogue import record_time_ms
+from schemas.timestamp import format_timestamp, timestamp_key
+from schemas.topics import TopicNames
+
+log = get_logger(__name__)
+
+FLUSH_S: Final = 0.5
+CALL_S: Final = 5.0  # one blocking call; a time-out is retriable, so it only paces
+SLOW_END_S: Final = 5.0  # an EndTxn slower than this may still be under way at the next transaction
+INIT_S: Final = 60.0  # waits for the transaction of a replay that was killed, 30 s at most
+STOP_S: Final = 10.0  # how long a commit is waited for once a stop is asked for
+_PAUSE_S: Final = 0.2
+
+_PERMANENT: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+"""What trying again does not mend."""
+
+
+class Republisher:
+    """Writes groups of the past into a destination. An outlet of a replay.
+
+    Attributes:
+        doubt: what is to be said if the process ends now; None: nothing, what is done is known.
+
+    There is one for a destination at a time: a second one takes over, and the first one ends by an error.
+    Its transactional id, TOPIC-replay, is none that a grouper can have: those end with a number.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        source: TopicNames,
+        *,
+        keeps_partition: bool,
+        wait_s: float,
+        asked_to_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Connect, and end what a replay that was killed left open.
+
+        Args:
+            destination: where to.
+            source: the topics that are read.
+            keeps_partition: whether a group keeps its partition's number; else it goes by its key, murmur2,
+                as with any producer of Kafka's.
+            wait_s: how long a transaction that fails is tried again.
+            asked_to_stop: looked at where Kafka is waited for.
+
+        Raises:
+            PublishError: Kafka does not let us, or does not answer.
+        """
+        self.doubt: str | None = None
+        self._destination = destination
+        self._keeps_partition = keeps_partition
+        self._wait_s = wait_s
+        self._asked_to_stop = asked_to_stop
+        self._deadline_s = time.monotonic() + wait_s  # of the transaction in work
+        self._records = ReplayedRecords(source, began_us=time.time_ns() // 1000)
+        self._producer = self._new_producer()
+        self._worn = False  # the producer has to be replaced before the next transaction
+
+    def take(self, groups: Sequence[PastGroup]) -> None:
+        """Publish these groups in one transaction.
+
+        Raises:
+            PublishError: the topic did not take them; none of them is in it.
+            UnsureError: whether they are in it is not known.
+            KeyboardInterrupt: a stop was asked for, and none of them is in it.
+        """
+        self._deadline_s = time.monotonic() + self._wait_s
+        while True:
+            cause = self._attempt(groups)
+            if cause is None:
+                return
+            if self._asked_to_stop():
+                raise KeyboardInterrupt
+            if cause.code() in _PERMANENT or self._waited_enough():
+                raise PublishError(f"{self._destination.topic}: {explain(cause)}")
+            log.warning("transaction tried again", topic=self._destination.topic, cause=cause.str())
+            time.sleep(_PAUSE_S)
+
+    def _attempt(self, groups: Sequence[PastGroup]) -> KafkaError | None:
+        """Publish once; what it failed of, where it has been undone."""
+        if self._worn:
+            self._producer, self._worn = self._new_producer(), False
+        try:
+            self._producer.begin_transaction()
+            self._send(groups)
+        except KafkaException as error:
+            return self._abort(kafka_error(error))
+        return self._commit(groups)
+
+    def _send(self, groups: Sequence[PastGroup]) -> None:
+        placed: list[Deliveries] = []
+        for past in groups:
+            deliveries = Deliveries()
+            placed.append(deliveries)
+            for value, headers in self._records.images(past.group):
+                self._produce(deliveries, self._destination.topic, past, value=value, headers=headers)
+        self._flush(placed, [len(past.group.images) for past in groups])
+        if self._destination.catalogue is None:
+            return
+        entered: list[Deliveries] = []
+        for past, deliveries in zip(groups, placed, strict=True):
+            first, last = min(deliveries.offsets), max(deliveries.offsets)
+            entry = self._records.entry(past, first_offset=first, last_offset=last)
+            entered.append(Deliveries())
+            self._produce(
+                entered[-1],
+                self._destination.catalogue,
+                past,
+                value=entry.to_json(),
+                headers=self._records.entry_headers(past),
+                partition=deliveries.partition,
+                timestamp=record_time_ms(entry.timestamp_us),
+            )
+        self._flush(entered, [1] * len(groups))
+
+    def _produce(self, deliveries: Deliveries, topic: str, past: PastGroup, **record: object) -> None:
+        if self._keeps_partition:
+            record.setdefault("partition", past.group.partition)
+        key = timestamp_key(past.group.timestamp_us)
+        while True:
+            try:
+                self._producer.produce(topic, key=key, on_delivery=deliveries, **record)
+            except BufferError:  # the queue is bounded; delivery reports free it
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                if kafka_error(error).code() == KafkaError._STATE:
+                    # An earlier record was refused meanwhile; its report says why, and this error does not.
+                    self._producer.flush(1.0)
+                raise KafkaException(deliveries.error or kafka_error(error)) from error
+            else:
+                return
+
+    def _flush(self, reports: Sequence[Deliveries], expected: Sequence[int]) -> None:
+        while self._producer.flush(FLUSH_S) > 0 and not self._waited_enough():
+            pass
+        for deliveries, count in zip(reports, expected, strict=True):
+            if deliveries.error is not None:
+                raise KafkaException(deliveries.error)
+            if len(deliveries.offsets) != count:
+                late = self._producer.state.last_error
+                raise KafkaException(late or KafkaError(KafkaError._TIMED_OUT, "records not acknowledged"))
+
+    def _commit(self, groups: Sequence[PastGroup]) -> KafkaError | None:
+        """Commit; never abort after a time-out, since whether it took effect only the same call finds out."""
+        began_s, error_before = time.monotonic(), self._producer.state.last_error
+        self.doubt = self._in_doubt(groups)
+        while True:
+            try:
+                self._producer.commit_transaction(CALL_S)
+                break
+            except KafkaException as error:
+                cause = kafka_error(error)
+                if not cause.retriable():
+                    self.doubt = None
+                    return self._abort(cause)
+                self._worn = True
+                patience_s = STOP_S if self._asked_to_stop() else self._wait_s
+                if time.monotonic() > began_s + patience_s:
+                    raise UnsureError(f"{self.doubt}: {explain(cause)}") from error
+                time.sleep(_PAUSE_S)  # a retriable error can come back at once
+        self.doubt = None
+        # KAFKA-17754: a delayed EndTxn can end the next transaction; a new epoch makes Kafka refuse it.
+        slow = time.monotonic() > began_s + SLOW_END_S
+        self._worn = self._worn or slow or self._producer.state.last_error is not error_before
+        return None
+
+    def _abort(self, cause: KafkaError) -> KafkaError:
+        """Undo what was sent; return the cause.
+
+        Raises:
+            PublishError: this producer cannot go on, and nothing of it will be seen.
+        """
+        if cause.fatal():
+            raise PublishError(f"{self._destination.topic}: {_words(cause)}")
+        while True:
+            try:
+                self._producer.abort_transaction(CALL_S)
+                break
+            except KafkaException as error:
+                failed = kafka_error(error)
+                if not failed.retriable():
+                    raise PublishError(f"{self._destination.topic}: {_words(failed)}") from error
+                if self._waited_enough():  # nobody commits it, so Kafka aborts it by itself
+                    raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
+                time.sleep(_PAUSE_S)
+        self._worn = True  # as after a slow commit
+        return cause
+
+    def _waited_enough(self) -> bool:
+        return self._asked_to_stop() or time.monotonic() > self._deadline_s
+
+    def _new_producer(self) -> LogProducer:
+        producer = transactional_producer(self._destination.settings, f"{self._destination.topic}-replay")
+        deadline_s = time.monotonic() + INIT_S
+        while True:
+            try:
+                producer.init_transactions(CALL_S)
+            except KafkaException as error:
+                cause = kafka_error(error)
+                if self._asked_to_stop():
+                    raise KeyboardInterrupt from error
+                if not cause.retriable() or time.monotonic() > deadline_s:
+                    raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
+                time.sleep(_PAUSE_S)
+            else:
+                return producer
+
+    def _in_doubt(self, groups: Sequence[PastGroup]) -> str:
+        first, last = (format_timestamp(past.group.timestamp_us) for past in (groups[0], groups[-1]))
+        return (
+            f"{self._destination.topic}: whether the last {len(groups)} groups, {first} to {last}, were "
+            "published is not known; look for them there before you go on"
+        )
+
+
+def _words(cause: KafkaError) -> str:
+    if cause.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
+        return f"another replay to this topic has begun, and this one ends ({cause.name()})"
+    return explain(cause)
