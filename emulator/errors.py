@@ -2,7 +2,6 @@
 
 TraplineError
 └── EmulatorError
-    ├── PortError           a port cannot be had
     ├── FitsFolderError     the user's FITS files cannot be served
     └── MisbehaviourError   a fault that does not exist or makes no sense
 """
@@ -12,10 +11,6 @@ from schemas.errors import TraplineError
 
 class EmulatorError(TraplineError):
     """The emulator cannot do what it was asked for."""
-
-
-class PortError(EmulatorError):
-    """A port cannot be had."""
 
 
 class FitsFolderError(EmulatorError):

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from emulator.cards import card
-from emulator.script import Receipt, Send
+from runtime.image_server.script import Receipt, Send
 from schemas.cards import CARD_SIZE
 from schemas.frame import HEADER_SIZE, MAGIC
 from schemas.timestamp import format_timestamp

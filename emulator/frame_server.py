@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from emulator.client import Client
-from emulator.script import Action, Send
-from emulator.switchboard import Departure, Port, Switchboard
+from runtime.image_server.client import Client
+from runtime.image_server.script import Action, Send
+from runtime.image_server.switchboard import Departure, Port, Switchboard
 
 _TURN_S = 1.0
 

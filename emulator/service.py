@@ -4,22 +4,20 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from emulator import metrics
-from emulator.broadcast import Broadcast, RunPlan, log_departure
-from emulator.client import Client
-from emulator.errors import EmulatorError
+from emulator.broadcast import Broadcast, RunPlan
 from emulator.fits_images import FitsImages
 from emulator.images import Images, SkyImages, ring_steps
 from emulator.ledger import Ledger
 from emulator.metrics import Counts
 from emulator.misbehaviour import FAULTS, Misconduct
 from emulator.settings import DEFAULT_SOURCES, EmulatorSettings
-from emulator.switchboard import Departure, Port, Switchboard
 from emulator.truth import TruthFile
+from runtime.image_server.ports_file import write_ports_file
+from runtime.image_server.servers import ImageServers
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
 from schemas.source import ServerSource
@@ -27,7 +25,6 @@ from schemas.source import ServerSource
 log = get_logger(__name__)
 
 _WATCH_S = 0.1
-_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
 
 class Emulator:
@@ -48,18 +45,14 @@ class Emulator:
         self._failure: BaseException | None = None
         self._ledger = Ledger(None)
         self._truth: TruthFile | None = None
-        self._ports: dict[str, Port] = {}
+        self._servers: ImageServers | None = None
 
     @property
     def sources(self) -> tuple[ServerSource, ...]:
         """The servers as a connector is told of them, with their real ports."""
-        settings = self._settings
-        # A client cannot connect to "all addresses"; on this machine the loopback address does.
-        host = "127.0.0.1" if settings.emulator_host in _ANY_ADDRESS else settings.emulator_host
-        return tuple(
-            ServerSource(name, host, port.number, pixel_order=settings.emulator_pixel_order)
-            for name, port in self._ports.items()
-        )
+        if self._servers is None:
+            return ()
+        return self._servers.sources(self._settings.emulator_pixel_order)
 
     @property
     def sources_value(self) -> str:
@@ -73,7 +66,7 @@ class Emulator:
 
     def problem(self) -> str | None:
         """Why it does not serve; None while all is well."""
-        return "not started yet" if self._broadcast is None else self._broadcast.heartbeat.problem()
+        return "not started yet" if self._servers is None else self._servers.heartbeat.problem()
 
     def start(self) -> None:
         """Render ahead, open the ports, and serve in a thread. When it returns, clients can connect."""
@@ -82,17 +75,16 @@ class Emulator:
         images.prepare(settings.pace.begin(*_now()))
         names = tuple(f"sb{index}" for index in range(images.source_count))
         metrics.touch(names, tuple(FAULTS))
-        switchboard = Switchboard(self._on_departure)
+        servers = ImageServers(lambda source, clients: metrics.CLIENTS.labels(source).set(clients))
         try:
-            for index, name in enumerate(names):
-                number = settings.emulator_port + index if settings.emulator_port else 0
-                self._ports[name] = switchboard.listen(settings.emulator_host, number, self._greet)
+            servers.listen(settings.emulator_host, settings.emulator_port, names)
+            self._servers = servers
             if settings.emulator_truth is not None:
                 self._truth = TruthFile(settings.emulator_truth)
             if settings.emulator_ports_file is not None:
-                _write_whole(settings.emulator_ports_file, self.sources_value + "\n")
+                write_ports_file(settings.emulator_ports_file, self.sources_value)
         except BaseException:
-            switchboard.close()
+            servers.close()
             if self._truth is not None:
                 self._truth.close()
             raise
@@ -107,8 +99,7 @@ class Emulator:
         self._broadcast = Broadcast(
             plan,
             images=images,
-            switchboard=switchboard,
-            ports=self._ports,
+            servers=servers,
             misconduct=misconduct,
             ledger=self._ledger,
         )
@@ -134,8 +125,8 @@ class Emulator:
         Raises:
             Exception: whatever ended it early.
         """
-        if self._broadcast is not None:
-            self._broadcast.stop()
+        if self._broadcast is not None and self._servers is not None:
+            self._servers.stop()
             self.wait()
         return self.counts
 
@@ -157,17 +148,6 @@ class Emulator:
         finally:
             if self._truth is not None:
                 self._truth.close()
-
-    def _name_of(self, port: Port) -> str:
-        return next(name for name, each in self._ports.items() if each is port)
-
-    def _greet(self, port: Port, client: Client) -> None:
-        source = self._name_of(port)
-        metrics.CLIENTS.labels(source).set(len(port.clients))
-        log.info("client connected", source=source, client=client.name)
-
-    def _on_departure(self, departure: Departure) -> None:
-        log_departure(departure, self._name_of(departure.port))
 
 
 class EmulatorService:
@@ -191,7 +171,7 @@ class EmulatorService:
         """Serve; returns the final counts, which are logged as well.
 
         Raises:
-            EmulatorError: the emulator cannot start.
+            PortError, EmulatorError: the emulator cannot start.
         """
         self._emulator.start()
         try:
@@ -234,13 +214,3 @@ def _described(settings: EmulatorSettings) -> dict[str, str | int]:
         "frames": "until stopped" if settings.emulator_frames is None else settings.emulator_frames,
         **({"misbehave": faults} if faults else {}),
     }
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file that nobody ever sees half-written."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise EmulatorError(f"cannot write the ports file {path}: {error.strerror}") from error

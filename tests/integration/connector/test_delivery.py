@@ -7,9 +7,9 @@ import time
 import pytest
 
 from emulator.frame_server import FrameServer
-from emulator.script import Close, Pause
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
+from runtime.image_server.script import Close, Pause
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.record_headers import RawHeaders, RejectHeaders

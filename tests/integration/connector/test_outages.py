@@ -7,7 +7,7 @@ import time
 from connector import metrics
 from connector.errors import DeliveryError
 from emulator.frame_server import FrameServer
-from emulator.script import Send
+from runtime.image_server.script import Send
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.frames import T0_US, make_frame
 from tests.support.metrics import Change

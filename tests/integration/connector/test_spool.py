@@ -8,7 +8,7 @@ import pytest
 
 from connector.errors import SpoolError
 from emulator.frame_server import FrameServer
-from emulator.script import Send
+from runtime.image_server.script import Send
 from schemas.source import ServerSource
 from schemas.window import PixelOrder
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from emulator.errors import PortError
 from emulator.frame_server import FrameServer
-from emulator.script import Close, Pause, Reset, Send
+from runtime.image_server.errors import PortError
+from runtime.image_server.script import Close, Pause, Reset, Send
 from tests.support.waiting import wait_until
 
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from prometheus_client import REGISTRY
 
-from emulator.errors import PortError
 from emulator.sky import sidereal_angle
+from runtime.image_server.errors import PortError
 from schemas.timestamp import parse_timestamp
 from schemas.window import decode_window
 from tests.support.frame_reader import FrameReader

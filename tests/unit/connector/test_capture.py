@@ -10,8 +10,8 @@ from connector import metrics
 from connector.capture_settings import CaptureSettings
 from connector.errors import CaptureError
 from emulator.frame_server import FrameServer
-from emulator.script import Close
 from runtime.errors import SettingsError
+from runtime.image_server.script import Close
 from runtime.settings import load_settings
 from schemas.errors import RejectReason
 from schemas.source import FileSource, ServerSource

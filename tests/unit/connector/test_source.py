@@ -7,7 +7,7 @@ import pytest
 
 from connector.metrics import Ending
 from emulator.frame_server import FrameServer
-from emulator.script import Close, Pause, Reset, Send
+from runtime.image_server.script import Close, Pause, Reset, Send
 from schemas.errors import RejectReason
 from tests.support.frames import (
     T0_US,

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from emulator.client import Client, Progress
-from emulator.errors import PortError
-from emulator.script import Action
+from runtime.image_server.client import Client, Progress
+from runtime.image_server.errors import PortError
+from runtime.image_server.script import Action
 
 _RECEIVE_SIZE = 65536
 

@@ -1,4 +1,4 @@
-"""What a server does to a client, step by step: the vocabulary of the emulator and of scripted servers."""
+"""What a server does to a client, step by step: the vocabulary of image servers."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -5,7 +5,7 @@ import struct
 from collections import deque
 from enum import Enum, auto
 
-from emulator.script import Action, Close, Pause, Reset, Send
+from runtime.image_server.script import Action, Close, Pause, Reset, Send
 
 _MAX_BUFFERS = 512
 """Buffers handed to one sendmsg; the kernel takes 1024."""
