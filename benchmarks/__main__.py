@@ -14,6 +14,7 @@ from benchmarks import (
     grouper_bench,
     latency_bench,
     memory_bench,
+    serve_bench,
 )
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Verdict
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Bed, Plan], Iterator[Figure]]] = {
     "latency": latency_bench.measure,
     "end-to-end": end_to_end_bench.measure,
     "memory": memory_bench.measure,
+    "serve": serve_bench.measure,
 }
 
 

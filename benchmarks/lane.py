@@ -26,6 +26,7 @@ class Lane:
         self._bed = bed
         self._prefix = prefix
         self._turn = 0
+        self._served = 0
         self._processes: list[Watched] = []
         self._folder = bed.folder / prefix
         self._sources = ",".join(f"sb{number}=tcp://127.0.0.1:{number + 1}" for number in range(SOURCES))
@@ -64,6 +65,14 @@ class Lane:
             *(f"--frames={groups}", "--ring=4", "--port=0", "--wait-for-clients=1"),
             f"--ports-file={ports}",
         )
+        self._sources = self._await_file(ports, process)
+        return process
+
+    def server(self, module: str) -> Watched:
+        """Start what serves history; what is started later reads from it."""
+        ports = self._folder / f"served-{self._served}.txt"
+        self._served += 1
+        process = self.start("server", module, f"--ports-file={ports}")
         self._sources = self._await_file(ports, process)
         return process
 

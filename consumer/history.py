@@ -219,6 +219,15 @@ class History:
                 offsets[partition] = entry.first_offset
         return where.resumed(offsets, groups) if offsets else where
 
+    def require_topic(self, name: str) -> None:
+        """Look that another topic is there, too.
+
+        Raises:
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses.
+            TopicMissingError: it does not exist.
+        """
+        GroupsTopic(self._consumer, name, threading.Event()).connect(self._settings.broker_wait_s)
+
     def newest(self) -> CatalogueRecord | None:
         """Of the last entry of each partition the one with the latest observation time; None: there is none.
 

@@ -10,8 +10,8 @@ from consumer.catalogue import Catalogue, CatalogueRecord
 from consumer.history_search import readable_entry
 from consumer.positions import Position
 
-# As the grouper writes it. An entry that has it elsewhere is parsed, which takes 20 times as long.
-_FIRST: Final = b'"revision":1,'
+FIRST_PUBLICATION: Final = b'"revision":1,'
+"""In an entry as the grouper writes it. One that has it elsewhere is parsed, which takes 20 times as long."""
 
 
 def newest_revisions(
@@ -36,7 +36,7 @@ def newest_revisions(
     for record in catalogue.read(partition, low, end):
         if to_us is not None and record.timestamp_us >= to_us:
             break
-        if _FIRST in record.value:
+        if FIRST_PUBLICATION in record.value:
             continue
         entry = readable_entry(record)
         if entry is not None and entry.revision > newest.get(entry.timestamp_us, 1):

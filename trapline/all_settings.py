@@ -6,6 +6,7 @@ With these known, a key of another process is told from a misspelt one, which is
 from audit.settings import AuditSettings
 from connector.capture_settings import CaptureSettings
 from connector.settings import ConnectorSettings
+from consumer.serving.settings import ServeSettings
 from consumer.settings import ConsumerSettings, TrapSettings
 from emulator.settings import EmulatorSettings
 from grouper.settings import GrouperSettings
@@ -24,6 +25,7 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     DoctorSettings,
     EmulatorSettings,
     GrouperSettings,
+    ServeSettings,
     StatusSettings,
     TopicsSettings,
     TrapSettings,

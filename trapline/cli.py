@@ -23,6 +23,7 @@ VERBS = {
     "tail": "Print timestamp groups as they come.",
     "export": "Write groups to FITS files.",
     "replay": "Play groups of the past again, to a topic or as lines of JSON.",
+    "serve": "Serve history, or what comes, to image clients such as TraP.",
     "stats": "Show rate, completeness, latency and gaps of any range.",
     "show": "Show all that Kafka holds of one timestamp.",
     "status": "Show how each source and each consumer group is doing.",

@@ -1,0 +1,34 @@
+"""A process that serves all there is, as `trapline serve` does, and writes down when groups were due."""
+
+import json
+
+import click
+
+from consumer.cadence import Cadence
+from consumer.group_range import GroupRange
+from consumer.serving.service import ServeService
+from consumer.serving.settings import ServeSettings
+from runtime.process import running
+from runtime.settings import load_settings
+
+
+@click.command()
+@click.option("--ports-file", required=True, help="Where to write the addresses.")
+def serve(ports_file: str) -> None:
+    """Serve at the original cadence; write [[timestamp_us, due_s], …], due on the monotonic clock."""
+    settings = load_settings(ServeSettings, overrides={"serve_port": 0, "serve_ports_file": ports_file})
+    due: list[tuple[int, float]] = []
+    service = ServeService(
+        settings,
+        GroupRange(),
+        Cadence(),
+        announce=lambda _programme, _sources: None,
+        on_played=lambda played: due.append((played.group.timestamp_us, played.due_s)),
+    )
+    with running("serve", settings, live=service.problem, ready=service.not_ready) as shutdown:
+        service.run(shutdown)
+    print(json.dumps(due))
+
+
+if __name__ == "__main__":
+    serve()

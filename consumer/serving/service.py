@@ -1,0 +1,255 @@
+"""`trapline serve`: looks at the range, opens the ports, and plays until the end or until asked to stop."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from consumer.cadence import Cadence
+from consumer.catalogue import CatalogueRecord
+from consumer.errors import BrokerUnreachableError, NothingFoundError
+from consumer.group_range import GroupRange
+from consumer.history import History
+from consumer.kafka_errors import stream_error
+from consumer.selection import Revisions
+from consumer.serving import metrics
+from consumer.serving.ahead import Ahead
+from consumer.serving.frames import FrameSource, PlayedGroup, served
+from consumer.serving.live import live_records
+from consumer.serving.metrics import Counts
+from consumer.serving.player import Played, Player, PlayPlan
+from consumer.serving.playlist import Place, playlist
+from consumer.serving.settings import ServeSettings
+from consumer.serving.survey import Survey, pixel_orders, survey
+from consumer.start import AtOffset, LastGroups
+from runtime.image_server.ports_file import write_ports_file
+from runtime.image_server.servers import ImageServers
+from runtime.kafka import explain, kafka_error
+from runtime.logs import get_logger
+from runtime.shutdown import Shutdown
+from schemas.source import ServerSource
+from schemas.timestamp import format_timestamp
+from schemas.window import PixelOrder
+
+_WATCH_S: Final = 0.1
+_LIVE_LOOK_BACK: Final = 20
+"""Of so many last groups the sources are taken that are served from now on, as the grouper's `auto` does."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """What is going to be played, known before anything is.
+
+    Attributes:
+        survey: what the range holds; for what comes from now on: what the last groups hold.
+        orders: by source, in the order of the ports, the order of the pixels in its frames.
+    """
+
+    survey: Survey
+    orders: Mapping[str, PixelOrder]
+
+
+class ServeService:
+    """Serves one range of history, or what comes.
+
+    Attributes:
+        counts: what was done.
+        finished: whether the range was played to its end.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        where: GroupRange,
+        cadence: Cadence,
+        *,
+        announce: Callable[[Programme, tuple[ServerSource, ...]], None],
+        on_played: Callable[[Played], None],
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            settings: checked.
+            where: which groups.
+            cadence: how fast; what comes from now on is sent as it comes.
+            announce: called once the servers answer, with what is going to be played, and where.
+            on_played: told of each group that has gone out, in the serving thread.
+        """
+        self.counts = Counts()
+        self.finished = False
+        self._settings = settings
+        self._where = where
+        self._cadence = cadence
+        self._announce = announce
+        self._on_played = on_played
+        self._servers: ImageServers | None = None
+        self._history: History | None = None
+        self._done: dict[int, int] = {}  # by partition: one past the last group that has gone out
+        self._failure: BaseException | None = None
+
+    def problem(self) -> str | None:
+        """Why it does not serve, or serves no more; None while all is well."""
+        return None if self._servers is None else self._servers.heartbeat.problem()
+
+    def not_ready(self) -> str | None:
+        """Why clients cannot connect; None where they can."""
+        return "looking what the range holds" if self._servers is None else self.problem()
+
+    def left(self) -> GroupRange:
+        """What has not gone out yet."""
+        if self._where.from_now_on or self._history is None:
+            return self._where.resumed(self._done, self.counts.groups) if self._done else self._where
+        return self._history.resumed(self._where, self._done, self.counts.groups)
+
+    def look(self, shutdown: Shutdown) -> Programme:
+        """Find out what is going to be played; opens no port.
+
+        Raises:
+            NothingFoundError: no group lies in the range, or it is not known which sources there will be.
+            StreamError: Kafka is away, or refuses; a topic does not exist.
+        """
+        with History(self._settings) as history:
+            return self._look(history, shutdown)
+
+    def run(self, shutdown: Shutdown) -> None:
+        """Serve, until all has gone out or the process is to stop.
+
+        Raises:
+            NothingFoundError: as `look`.
+            PortError: a port cannot be had.
+            StreamError: Kafka was away for longer than `broker_wait_s`, or refuses; a topic does not exist.
+        """
+        with ExitStack() as stack:
+            history = History(self._settings)
+            self._history = history
+            stack.push(history)
+            programme = self._look(history, shutdown)
+            if shutdown.requested:
+                return
+            metrics.touch(programme.orders)
+            servers = ImageServers(lambda source, number: metrics.CLIENTS.labels(source).set(number))
+            stack.callback(servers.close)
+            servers.listen(self._settings.serve_host, self._settings.serve_port, programme.orders)
+            self._servers = servers
+            self._tell(programme, servers.sources(programme.orders))
+            stack.pop_all()  # from here on the threads let go of these
+            self._play(history, programme, servers, shutdown)
+
+    def _look(self, history: History, shutdown: Shutdown) -> Programme:
+        history.require_topic(self._settings.topics.raw)  # the frames come from there
+        where = self._where
+        if where.from_now_on:
+            where = GroupRange(LastGroups(_LIVE_LOOK_BACK))
+        found = survey(
+            history.find(replace(where, limit=None)),
+            cadence=self._cadence,
+            limit=where.limit,
+            stopped=lambda: shutdown.requested,
+        )
+        sources = found.ordered_sources(self._where.sources)
+        there = found.groups or self._where.from_now_on
+        if not (sources and there) and not shutdown.requested:
+            raise NothingFoundError(self._nothing(history))
+        latest_of = {source: found.latest_of[source] for source in sources if source in found.latest_of}
+        return Programme(found, served(sources, pixel_orders(self._settings, latest_of)))
+
+    def _tell(self, programme: Programme, sources: tuple[ServerSource, ...]) -> None:
+        if self._settings.serve_ports_file is not None:
+            write_ports_file(self._settings.serve_ports_file, ",".join(map(str, sources)))
+        log.info("serving", sources=len(sources), wait_for_clients=self._settings.serve_wait_for_clients)
+        self._announce(programme, sources)
+
+    def _play(
+        self, history: History, programme: Programme, servers: ImageServers, shutdown: Shutdown
+    ) -> None:
+        settings = self._settings
+        frames = FrameSource(
+            settings, history, programme.orders, self.counts, verbatim_only=settings.serve_verbatim_only
+        )
+        stop = threading.Event()
+
+        def let_go() -> None:
+            frames.close()
+            history.close()
+
+        ahead = Ahead(
+            self._groups(history, programme, frames, stop),
+            max_groups=settings.read_ahead_groups,
+            max_bytes=settings.read_ahead_bytes,
+            notify=servers.wake,
+            at_end=let_go,
+        )
+        paced = self._cadence.paced and not self._where.from_now_on
+        plan = PlayPlan(
+            self._cadence.begin() if paced else None,
+            settings.serve_wait_for_clients,
+            settings.serve_drop_stalled_s,
+        )
+        player = Player(plan, servers, ahead, self.counts, self._note)
+        thread = threading.Thread(target=self._serve, args=(player,), name="servers", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive() and not shutdown.wait(_WATCH_S):
+                pass
+        finally:
+            servers.stop()
+            stop.set()
+            thread.join()
+            ahead.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self, player: Player) -> None:
+        try:
+            self.finished = player.run()
+        except KafkaException as error:
+            cause = kafka_error(error)
+            topic = self._settings.topics.raw
+            self._failure = stream_error(cause, topic) or BrokerUnreachableError(explain(cause))
+        except Exception as failure:  # noqa: BLE001 - handed to the main thread
+            self._failure = failure
+
+    def _groups(
+        self, history: History, programme: Programme, frames: FrameSource, stop: threading.Event
+    ) -> Iterator[PlayedGroup]:
+        unlimited = replace(self._where, limit=None)
+        records: Iterator[CatalogueRecord]
+        if self._where.from_now_on:
+            records, newest = live_records(self._settings, history, unlimited, stop.wait), {}
+        else:
+            records, newest = history.find(unlimited), programme.survey.newest
+
+        def look_up(place: Place) -> CatalogueRecord | None:
+            return next(history.at(place[0], [place[1]]), None)
+
+        items = playlist(
+            records,
+            Revisions(self._settings.serve_revisions),
+            newest,
+            look_up,
+            # With complete_only the first publication, which lacked something, was not played.
+            resumed=self._where.from_now_on
+            or (isinstance(self._where.place, AtOffset) and not self._where.complete_only),
+        )
+        return frames.read(items, self._where.limit)
+
+    def _note(self, played: Played) -> None:
+        self._done[played.group.partition] = played.group.next_offset
+        self._on_played(played)
+
+    def _nothing(self, history: History) -> str:
+        prefix = self._settings.topic_prefix
+        newest = history.newest()
+        if newest is None:
+            later = "; for what will come say which: --sources sb0,sb1" if self._where.from_now_on else ""
+            return f"{prefix} has no group yet (or is TRAPLINE_TOPIC_PREFIX another one?){later}"
+        present, _ = newest.presence()
+        return (
+            f"no group of {prefix} lies in this range ({self._where.options()}); its newest group is of "
+            f"{format_timestamp(newest.timestamp_us)} and has the sources {','.join(present)}"
+        )
