@@ -9,6 +9,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from connector.file_order import Turns
 from connector.frame_files import FrameFiles, begins_with_frame, find_frame_files, open_frame_file, shown
 from connector.intake import Intake
 from connector.metrics import FileOutcome
@@ -50,6 +51,7 @@ class FileReader:
         waiting_bytes: Callable[[], int],
         max_waiting_bytes: int,
         at: Callable[[str], None],
+        turns: Turns | None = None,
     ) -> None:
         """Prepare; `find` looks for the files, `start` reads.
 
@@ -62,6 +64,7 @@ class FileReader:
             max_waiting_bytes: with more than that, nothing is read. A disk is faster than Kafka, and would
                 leave the image servers beside it no room in the queue.
             at: told the name of each file when it is begun, and '' in the end, to say where a reject is from.
+            turns: its place among the files of other sources; None where there are none.
         """
         self.source = source
         self.problem: str | None = "not begun yet"
@@ -77,6 +80,7 @@ class FileReader:
         self._waiting_bytes = waiting_bytes
         self._max_waiting_bytes = max_waiting_bytes
         self._at = at
+        self._turns = turns
         self._found = FrameFiles(())
         self._idle = threading.Event()
         self._idle.set()
@@ -113,6 +117,8 @@ class FileReader:
             self.failure = error
         finally:
             self._counts.connected.set(0)
+            if self._turns is not None:
+                self._turns.leave()
             self._idle.set()
 
     def _read_all(self) -> None:
@@ -132,6 +138,8 @@ class FileReader:
                 decoder = self._anew(decoder)
         self._intake.take_rest(decoder)
         self._at("")
+        if self._turns is not None:
+            self._turns.end()
         self._end()
 
     def _read(self, file: FileIO, decoder: FrameDecoder) -> bool:

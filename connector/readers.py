@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from connector.errors import FileSourceError
+from connector.file_order import FileOrder, Turns
 from connector.file_source import FileReader
 from connector.intake import Intake, RecordTaker
 from connector.metrics import SourceCounts
@@ -69,10 +70,11 @@ def make_readers(
         ways: where the records of each source go.
         stop: set when reading is to end.
     """
-    files = sum(isinstance(source, FileSource) for source in settings.sources)
-    max_waiting_bytes = settings.queue_max_bytes // (_QUEUE_PARTS * max(files, 1))
+    files = [source.name for source in settings.sources if isinstance(source, FileSource)]
+    order = FileOrder(files, stop) if len(files) > 1 else None
+    max_waiting_bytes = settings.queue_max_bytes // (_QUEUE_PARTS * max(len(files), 1))
     return tuple(
-        _reader(source, settings, way, stop, max_waiting_bytes)
+        _reader(source, settings, way, stop, max_waiting_bytes=max_waiting_bytes, order=order)
         for source, way in zip(settings.sources, ways, strict=True)
     )
 
@@ -82,10 +84,16 @@ def _reader(
     settings: ConnectorSettings,
     way: Way,
     stop: threading.Event,
+    *,
     max_waiting_bytes: int,
+    order: FileOrder | None,
 ) -> Reader:
     maker = RecordMaker(source, settings.topics, max_future_s=settings.max_future_s)
-    taker = RecordTaker(source.name, maker, way.publish, way.counts)
+    turns = None
+    if order is not None and isinstance(source, FileSource):
+        turns = Turns(source.name, order, way.publish)
+    publish = way.publish if turns is None else turns.publish
+    taker = RecordTaker(source.name, maker, publish, way.counts)
     intake = Intake(way.counts, taker)
     if isinstance(source, ServerSource):
         return SourceReader(source, settings, intake=intake, stop=stop)
@@ -98,6 +106,7 @@ def _reader(
             waiting_bytes=lambda: way.waiting_bytes,
             max_waiting_bytes=max_waiting_bytes,
             at=taker.at,
+            turns=turns,
         )
     raise TypeError(f"no reader for {source}")
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from runtime.settings import ByteCount, CrossProblem, SourceKeys
 from schemas.frame import FrameLimits
+from schemas.source import FileSource
 from schemas.topics import RECORD_HEADROOM
 
 # What a decoder (FrameDecoder) holds at most: a frame that was cut off, the true ones that were inside it,
@@ -97,7 +98,9 @@ class ReadingKeys(SourceKeys):
 
     def _memory_problems(self) -> Iterator[CrossProblem]:
         """A bound at run time could only stop sources, and one that drips would hold up all others."""
-        most = len(self.sources) * _FRAMES_READ * (self.max_frame_bytes + _DECODER_BYTES)
+        files = sum(isinstance(source, FileSource) for source in self.sources)
+        held = files if files > 1 else 0  # a frame each, to hand them over in order (FileOrder)
+        most = (len(self.sources) * _FRAMES_READ + held) * (self.max_frame_bytes + _DECODER_BYTES)
         if most > self.reading_max_bytes:
             yield CrossProblem(
                 ("reading_max_bytes", "max_frame_bytes", "sources"),

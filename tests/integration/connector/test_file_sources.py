@@ -13,10 +13,15 @@ from emulator.frame_server import FrameServer
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from schemas.source import FileSource
+from schemas.timestamp import format_timestamp
+from tests.support.audited import audited
 from tests.support.capturing import RunningCapture
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.connector_process import ConnectorProcess
 from tests.support.frames import T0_US, make_frame
+from tests.support.grouping import grouping
+from tests.support.groups_reader import read_groups
+from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
 
 DELIVERED = "trapline_connector_delivered_records_total"
@@ -128,6 +133,47 @@ def test_files_beside_a_server(kafka, topic_prefix, tmp_path):
     (reject,) = read_topic(kafka.bootstrap_servers, names.rejects)
     assert (reject.value, reject.headers["ce_reason"]) == (b"garbage", "bad_magic")
     assert reject.headers["ce_detail"].startswith("3: ")
+
+
+def test_folders_of_other_lengths_and_rates_give_complete_groups(kafka, topic_prefix, tmp_path):
+    """Small images, large ones, and a source with every other image: no source runs ahead of the others.
+
+    Left alone, the reader of the small ones opens as many groups as there may be at a time before the large
+    ones have come to the first of them. Two folders are longer than the third.
+    """
+    raw = RawTopic(kafka.bootstrap_servers, topic_prefix).create()
+    seconds = {"sb0": range(120), "sb1": range(100), "sb2": range(0, 120, 2)}
+    shapes = {"sb0": (16, 24), "sb1": (512, 512), "sb2": (64, 64)}
+    for number, (name, times) in enumerate(seconds.items()):
+        (tmp_path / name).mkdir()
+        for part in range(0, len(times), 10 + 7 * number):  # one stream, in files of other lengths
+            data = (
+                raw.frame(at(second), name, shape=shapes[name])
+                for second in times[part : part + 10 + 7 * number]
+            )
+            (tmp_path / name / f"{part:04}.frames").write_bytes(b"".join(data))
+    with ConnectorProcess(
+        kafka.bootstrap_servers,
+        topic_prefix,
+        *(f"--source={name}=file://{tmp_path}/{name}" for name in seconds),
+        "--max-frame-bytes=2MiB",
+        "--queue-max-bytes=64MiB",
+    ) as connector:
+        assert connector.wait() == 0
+    in_order = [record.key for record in read_topic(kafka.bootstrap_servers, raw.names.raw)]
+    assert in_order == sorted(in_order)
+    with grouping(raw, max_open_groups=4, silent_after=1000, grace_s=5):
+        wait_until(lambda: audited(raw, pixels=False).summary["groups"] >= 120, "all groups", 60)
+    groups = read_groups(kafka.bootstrap_servers, raw.names.groups)
+    assert len(groups) == 120
+    for second, group in enumerate(groups):
+        assert group.timestamp == format_timestamp(at(second))
+        assert set(group.sources) == {name for name, times in seconds.items() if second in times}
+    done = audited(raw)
+    assert done.findings == ()
+    assert done.summary["windows"] == done.summary["members"] == 120 + 100 + 60
+    assert read_topic(kafka.bootstrap_servers, raw.names.rejects) == []
+    raw.close()
 
 
 def test_a_stop_ends_between_two_frames_and_reading_again_gives_the_rest(kafka, topic_prefix, tmp_path):
