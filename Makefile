@@ -6,13 +6,14 @@
 #   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
+#   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn?
 #   make bench           throughput, latency and memory against bare floors in the same run
 
 PYTHON ?= python3
 VENV ?= .venv
 GROUPS ?= 10
 SECONDS ?= 60
-MINUTES ?= 30
+SEED ?= 1
 TARGETS ?=
 
 # Integration tests wait more than they compute: three processes, each with a broker of its own. A test
@@ -25,7 +26,7 @@ ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration test-interop fuzz soak bench clean
+.PHONY: help demo test check format unit integration test-interop fuzz soak chaos bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
@@ -83,7 +84,10 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
 
 soak: $(VENV)/.dev
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(or $(MINUTES),10)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

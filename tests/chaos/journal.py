@@ -16,6 +16,8 @@ from typing import Any
 from tests.chaos.plan import Round
 from tests.chaos.round import Outcome, Recovery
 
+_RESULT = "result.json"
+
 
 class OtherRunError(Exception):
     """The folder holds a run with another schedule."""
@@ -58,24 +60,28 @@ class Journal:
     def end(self, outcome: Outcome) -> None:
         partial = self._round(outcome.number) / "result.part"
         partial.write_text(json.dumps(asdict(outcome), indent=1))
-        partial.rename(partial.with_name("result.json"))
+        partial.rename(partial.with_name(_RESULT))
 
     def outcome(self, number: int) -> Outcome | None:
         """Of a round that was completed."""
-        path = self._round(number) / "result.json"
-        if not path.exists():
-            return None
-        facts = json.loads(path.read_text())
-        return Outcome(**{**facts, "recoveries": [Recovery(**each) for each in facts["recoveries"]]})
+        path = self._round(number) / _RESULT
+        return _outcome(path) if path.exists() else None
 
     def outcomes(self) -> Iterator[Outcome]:
-        for path in sorted(self.folder.glob("round-*/result.json")):
-            outcome = self.outcome(int(path.parent.name.removeprefix("round-")))
-            if outcome is not None:
-                yield outcome
+        yield from outcomes_in(self.folder)
 
     def close(self) -> None:
         self._events.close()
 
     def _round(self, number: int) -> Path:
         return self.folder / f"round-{number:04}"
+
+
+def outcomes_in(folder: Path) -> list[Outcome]:
+    """Of all rounds of a run that were completed, in order."""
+    return [_outcome(path) for path in sorted(folder.glob(f"round-*/{_RESULT}"))]
+
+
+def _outcome(path: Path) -> Outcome:
+    facts = json.loads(path.read_text())
+    return Outcome(**{**facts, "recoveries": [Recovery(**each) for each in facts["recoveries"]]})
