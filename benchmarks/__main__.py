@@ -15,6 +15,7 @@ from benchmarks import (
     latency_bench,
     memory_bench,
     serve_bench,
+    replay_bench,
 )
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Verdict
@@ -30,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Bed, Plan], Iterator[Figure]]] = {
     "end-to-end": end_to_end_bench.measure,
     "memory": memory_bench.measure,
     "serve": serve_bench.measure,
+    "replay": replay_bench.measure,
 }
 
 

@@ -5,11 +5,13 @@ no rules, no catalogue. It copies a pixel as few times as Python's clients allow
 """
 
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 from typing import cast
 
 import click
@@ -132,6 +134,31 @@ def consumer(groups: int, size: int) -> None:
             records = nbytes = received_us = 0
     client.close()
     print(json.dumps(readings))
+
+
+@floors.command()
+@click.option("--groups", type=int, required=True, help="Groups to write, then end.")
+@click.option("--size", type=int, required=True, help="Records of a group.")
+@click.option("--folder", type=click.Path(path_type=Path), required=True)
+def files(groups: int, size: int, folder: Path) -> None:
+    """Consume groups and write each one's values to a file that is synced."""
+    settings = load_settings(TraplineSettings)
+    client = log_consumer(settings, group_id=None)
+    client.assign([TopicPartition(settings.topics.groups, 0, 0)])
+    folder.mkdir()
+    for number in range(groups):
+        with (folder / f"{number:06}.fits").open("wb") as file:
+            records = 0
+            while records < size:
+                message = client.poll(0.1)
+                if message is None:
+                    continue
+                (message,) = _good([message])
+                file.write(message.value() or b"")
+                records += 1
+            file.flush()
+            os.fsync(file.fileno())
+    client.close()
 
 
 def _good(messages: Iterable[Message]) -> list[Message]:
