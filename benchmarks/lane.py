@@ -68,11 +68,11 @@ class Lane:
         self._sources = self._await_file(ports, process)
         return process
 
-    def server(self, module: str) -> Watched:
+    def server(self, module: str, *options: str) -> Watched:
         """Start what serves history; what is started later reads from it."""
         ports = self._folder / f"served-{self._served}.txt"
         self._served += 1
-        process = self.start("server", module, f"--ports-file={ports}")
+        process = self.start("server", module, f"--ports-file={ports}", *options)
         self._sources = self._await_file(ports, process)
         return process
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from consumer.cadence import Cadence
+from consumer.cadence import Cadence, parse_speed
 from consumer.group_range import GroupRange
 from consumer.serving.service import ServeService
 from consumer.serving.settings import ServeSettings
@@ -14,14 +14,16 @@ from runtime.settings import load_settings
 
 @click.command()
 @click.option("--ports-file", required=True, help="Where to write the addresses.")
-def serve(ports_file: str) -> None:
-    """Serve at the original cadence; write [[timestamp_us, due_s], …], due on the monotonic clock."""
+@click.option("--speed", required=True, help="How many times as fast as it was observed, or max.")
+@click.option("--limit", type=int, help="At most so many groups.")
+def serve(ports_file: str, speed: str, limit: int | None) -> None:
+    """Serve; write [[timestamp_us, due_s], …], due on the monotonic clock."""
     settings = load_settings(ServeSettings, overrides={"serve_port": 0, "serve_ports_file": ports_file})
     due: list[tuple[int, float]] = []
     service = ServeService(
         settings,
-        GroupRange(),
-        Cadence(),
+        GroupRange(limit=limit),
+        Cadence(parse_speed(speed)),
         announce=lambda _programme, _sources: None,
         on_played=lambda played: due.append((played.group.timestamp_us, played.due_s)),
     )

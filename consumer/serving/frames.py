@@ -57,11 +57,7 @@ class PlayedGroup:
 
 
 class FrameSource:
-    """Reads the frames of groups; one thread at a time.
-
-    Attributes:
-        rebuilt: by source, frames that had to be rebuilt.
-    """
+    """Reads the frames of groups; one thread at a time."""
 
     def __init__(
         self,
@@ -70,6 +66,7 @@ class FrameSource:
         orders: Mapping[str, PixelOrder],
         counts: Counts,
         *,
+        chosen: bool,
         verbatim_only: bool,
     ) -> None:
         """Connect to nothing yet.
@@ -79,12 +76,14 @@ class FrameSource:
             history: where images are read if raw has let go of a frame.
             orders: by source that has a port: the order of the pixels in its frames.
             counts: are kept up to date.
+            chosen: whether the sources were named; all others are then meant to have no port.
             verbatim_only: leave out a group rather than rebuild a frame of it.
         """
         self._settings = settings
         self._history = history
         self._orders = orders
         self._counts = counts
+        self._chosen = chosen
         self._verbatim_only = verbatim_only
         self._raw: dict[int, RawFrames] = {}
         self._told: set[str] = set()
@@ -160,8 +159,8 @@ class FrameSource:
         return self._raw[partition]
 
     def _has_port(self, member: Member) -> bool:
-        if member.source in self._orders:
-            return True
+        if member.source in self._orders or self._chosen:
+            return member.source in self._orders
         self._counts.unserved += 1
         metrics.UNSERVED.inc()
         if self._once(f"unserved {member.source}"):

@@ -1,42 +1,35 @@
 """Entries of the catalogue as they come, for groups that are served while they are published."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Final
 
 from consumer.catalogue import CatalogueRecord
 from consumer.catalogue_tail import CatalogueTail
 from consumer.group_range import GroupRange
-from consumer.history import History
 from consumer.history_search import is_meant
-from consumer.settings import ConsumerSettings
 
 _ASK_S: Final = 0.05
 """Between two looks; it is what serving adds to the latency, with as much again for the look."""
 
 
 def live_records(
-    settings: ConsumerSettings, history: History, where: GroupRange, pause: Callable[[float], bool]
+    tail: CatalogueTail, where: GroupRange, pause: Callable[[float], bool]
 ) -> Iterator[CatalogueRecord]:
-    """Entries that are published from now on, until the first that is not before the end of the range.
+    """Entries that come, until the first that is not before the end of the range.
 
     Where the caller is slow they wait in Kafka.
 
     Args:
-        settings: where Kafka is.
-        history: whose partitions are followed.
+        tail: of the catalogue.
         where: which are meant.
         pause: waits so many seconds; says whether to stop.
 
     Raises:
         BrokerUnreachableError, AccessError: Kafka was away for longer than `broker_wait_s`, or refuses.
     """
-    with ExitStack() as stack:
-        tail = CatalogueTail(settings, history.partitions)
-        stack.callback(tail.close)
-        while not pause(_ASK_S):
-            for record in tail.new():
-                if where.to_us is not None and record.timestamp_us >= where.to_us:
-                    return
-                if where.at(record.timestamp_us) and is_meant(record, where):
-                    yield record
+    while not pause(_ASK_S):
+        for record in tail.new():
+            if where.to_us is not None and record.timestamp_us >= where.to_us:
+                return
+            if where.at(record.timestamp_us) and is_meant(record, where):
+                yield record

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from consumer.cadence import Cadence
 from consumer.catalogue import CatalogueRecord
+from consumer.catalogue_tail import CatalogueTail
 from consumer.errors import BrokerUnreachableError, NothingFoundError
 from consumer.group_range import GroupRange
 from consumer.history import History
@@ -52,6 +53,21 @@ class Programme:
 
     survey: Survey
     orders: Mapping[str, PixelOrder]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where groups are read; from the start of the reading on it belongs to the thread that reads.
+
+    Attributes:
+        history: what there is.
+        tail: what comes; None: that is not played.
+        let_go: closes all of it.
+    """
+
+    history: History
+    tail: CatalogueTail | None
+    let_go: ExitStack
 
 
 class ServeService:
@@ -127,18 +143,23 @@ class ServeService:
         with ExitStack() as stack:
             history = History(self._settings)
             self._history = history
-            stack.push(history)
+            stack.callback(history.close)
             programme = self._look(history, shutdown)
             if shutdown.requested:
                 return
+            tail = None
+            if self._where.from_now_on:  # from before anybody is told of the servers
+                tail = CatalogueTail(self._settings, history.partitions)
+                stack.callback(tail.close)
             metrics.touch(programme.orders)
             servers = ImageServers(lambda source, number: metrics.CLIENTS.labels(source).set(number))
-            stack.callback(servers.close)
-            servers.listen(self._settings.serve_host, self._settings.serve_port, programme.orders)
-            self._servers = servers
-            self._tell(programme, servers.sources(programme.orders))
-            stack.pop_all()  # from here on the threads let go of these
-            self._play(history, programme, servers, shutdown)
+            with ExitStack() as ports:
+                ports.callback(servers.close)
+                servers.listen(self._settings.serve_host, self._settings.serve_port, programme.orders)
+                self._servers = servers
+                self._tell(programme, servers.sources(programme.orders))
+                ports.pop_all()  # from here on the thread that serves closes them
+            self._play(_Source(history, tail, stack.pop_all()), programme, servers, shutdown)
 
     def _look(self, history: History, shutdown: Shutdown) -> Programme:
         history.require_topic(self._settings.topics.raw)  # the frames come from there
@@ -165,24 +186,25 @@ class ServeService:
         self._announce(programme, sources)
 
     def _play(
-        self, history: History, programme: Programme, servers: ImageServers, shutdown: Shutdown
+        self, source: "_Source", programme: Programme, servers: ImageServers, shutdown: Shutdown
     ) -> None:
         settings = self._settings
         frames = FrameSource(
-            settings, history, programme.orders, self.counts, verbatim_only=settings.serve_verbatim_only
+            settings,
+            source.history,
+            programme.orders,
+            self.counts,
+            chosen=bool(self._where.sources),
+            verbatim_only=settings.serve_verbatim_only,
         )
+        source.let_go.callback(frames.close)
         stop = threading.Event()
-
-        def let_go() -> None:
-            frames.close()
-            history.close()
-
         ahead = Ahead(
-            self._groups(history, programme, frames, stop),
+            self._groups(source, programme, frames, stop),
             max_groups=settings.read_ahead_groups,
             max_bytes=settings.read_ahead_bytes,
             notify=servers.wake,
-            at_end=let_go,
+            at_end=source.let_go.close,
         )
         paced = self._cadence.paced and not self._where.from_now_on
         plan = PlayPlan(
@@ -215,17 +237,17 @@ class ServeService:
             self._failure = failure
 
     def _groups(
-        self, history: History, programme: Programme, frames: FrameSource, stop: threading.Event
+        self, source: "_Source", programme: Programme, frames: FrameSource, stop: threading.Event
     ) -> Iterator[PlayedGroup]:
         unlimited = replace(self._where, limit=None)
         records: Iterator[CatalogueRecord]
-        if self._where.from_now_on:
-            records, newest = live_records(self._settings, history, unlimited, stop.wait), {}
+        if source.tail is not None:
+            records, newest = live_records(source.tail, unlimited, stop.wait), {}
         else:
-            records, newest = history.find(unlimited), programme.survey.newest
+            records, newest = source.history.find(unlimited), programme.survey.newest
 
         def look_up(place: Place) -> CatalogueRecord | None:
-            return next(history.at(place[0], [place[1]]), None)
+            return next(source.history.at(place[0], [place[1]]), None)
 
         items = playlist(
             records,

@@ -1,5 +1,6 @@
 """`trapline serve` as a process: what its clients get, how it goes on, and how it ends."""
 
+import itertools
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -156,6 +157,7 @@ def test_a_range_of_some_sources(raw, start):
         key: digest for key, digest in raw.sent.items() if key[1] != "sb1" and at(1) <= key[0] < at(4)
     }
     assert serve.wait() == 0
+    assert "has no port" not in serve.err
 
 
 def test_a_group_that_lacks_a_source_and_frames_among_each_other(raw, start):
@@ -227,7 +229,7 @@ def test_what_comes_is_served_until_it_is_stopped(raw, start):
             for name, source in sources.items()
         }
         with grouping(raw):
-            second = iter(range(1, 99))
+            second = itertools.count(1)
 
             def served():
                 raw.send(at(next(second)))
