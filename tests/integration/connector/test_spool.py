@@ -1,7 +1,9 @@
 """Kafka away for longer than memory holds, a full spool, a disk that refuses: all arrives, in order."""
 
 import resource
+import shutil
 import signal
+import subprocess
 
 import psutil
 import pytest
@@ -217,6 +219,67 @@ def test_the_spool_of_a_source_that_is_gone_is_sent(own_kafka, topic_prefix, tmp
 @pytest.mark.parametrize("mode", ["overflow", "through"])
 def test_a_disk_that_refuses_is_waited_for(own_kafka, topic_prefix, tmp_path, mode):
     """As a full disk does: a part of a frame is taken, then an error comes. Afterwards it goes on."""
+
+    def refuse(connector, frame_bytes):
+        _, hard = psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE)
+        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (frame_bytes * 5 // 2, hard))
+
+    def take(connector):
+        _, hard = psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE)
+        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    _refused_and_waited_for(
+        own_kafka,
+        topic_prefix,
+        spool=tmp_path / "spool",
+        mode=mode,
+        refuse=refuse,
+        take=take,
+        cause="File too large",
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 6 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = _mount("-t", "tmpfs", "-o", "size=6m", "tmpfs", folder)
+    if done.returncode:
+        pytest.skip(f"a small disk needs the right to mount: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def _mount(*options):
+    return subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("mode", ["overflow", "through"])
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(own_kafka, topic_prefix, small_disk, mode):
+    """A real one, smaller than spool_max_bytes; it grows, and all of it goes on."""
+
+    def refuse(_connector, frame_bytes):
+        assert shutil.disk_usage(small_disk).total < 30 * frame_bytes
+
+    def take(_connector):
+        assert shutil.disk_usage(small_disk).free < MIB
+        assert _mount("-o", "remount,size=64m", small_disk).returncode == 0
+
+    _refused_and_waited_for(
+        own_kafka,
+        topic_prefix,
+        spool=small_disk / "spool",
+        mode=mode,
+        refuse=refuse,
+        take=take,
+        cause="No space left on device",
+    )
+
+
+def _refused_and_waited_for(own_kafka, topic_prefix, *, spool, mode, refuse, take, cause):
     names = make_topics(own_kafka.bootstrap_servers, topic_prefix)
     sent = frames(60)
     with (
@@ -226,18 +289,17 @@ def test_a_disk_that_refuses_is_waited_for(own_kafka, topic_prefix, tmp_path, mo
             topic_prefix,
             f"--source=sb0=tcp://127.0.0.1:{server.port}",
             f"--spool={mode}",
-            f"--spool-dir={tmp_path / 'spool'}",
+            f"--spool-dir={spool}",
             "--max-frame-bytes=1MiB",
             "--queue-max-bytes=4MiB",
         ) as connector,
     ):
         wait_until(lambda: connector.metrics()[DELIVERED, "sb0"] == 2, "frames", 60)
         own_kafka.pause()
-        _, hard = psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE)
-        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (len(sent[0]) * 5 // 2, hard))
+        refuse(connector, len(sent[0]))
         server.push(*sent[2:])
         line = connector.wait_until_said("the disk refuses; it is tried again, and nothing is discarded")
-        assert (line["operation"], line["cause"]) == ("write", "File too large")
+        assert (line["operation"], line["cause"]) == ("write", cause)
         wait_until(
             lambda: (
                 connector.said("the source is not read")
@@ -246,9 +308,9 @@ def test_a_disk_that_refuses_is_waited_for(own_kafka, topic_prefix, tmp_path, mo
             "the source not to be read",
         )
         read = connector.metrics()[FRAMES, "sb0"]
-        assert read < 40
+        assert read < 50
         assert connector.get("/livez")[0] == 200
-        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        take(connector)
         connector.wait_until_said("the spool can be written again")
         wait_until(lambda: connector.metrics()[FRAMES, "sb0"] == 60, "all frames", 60)
         own_kafka.resume()
