@@ -3,6 +3,7 @@
 import itertools
 import signal
 import time
+from collections.abc import Callable
 
 from schemas.offset_metadata import OffsetMetadata
 from tests.chaos.effect import Effect, fault
@@ -47,21 +48,31 @@ def stop_long(system: System, blow: Blow) -> Effect:
     """SIGSTOP for longer than any session, then SIGCONT: the consumer group has gone on without it."""
     worker = system.worker(blow.victim)
     others = {each: _assigned(each) for each in system.groupers if each is not worker}
-    effect = _stopped(system, worker, blow.victim, 2 * SESSION_TIMEOUT_S + blow.seconds)
-    if not others or worker not in system.groupers:
+
+    def taken_over() -> bool:
+        return any(_assigned(each) > before for each, before in others.items())
+
+    heirs = bool(others) and worker in system.groupers
+    seconds = 2 * SESSION_TIMEOUT_S + blow.seconds
+    effect = _stopped(system, worker, blow.victim, seconds, taken_over if heirs else None)
+    if not heirs:
         return effect
     return Effect(
-        took=effect.took and any(_assigned(each) > before for each, before in others.items()),
+        took=effect.took and taken_over(),
         proof=f"{effect.proof}; its partitions went to another",
         began_s=effect.began_s,
         clear_s=effect.began_s,
     )
 
 
-def _stopped(system: System, worker: Worker, victim: str, seconds: float) -> Effect:
+def _stopped(
+    system: System, worker: Worker, victim: str, seconds: float, until: Callable[[], bool] | None = None
+) -> Effect:
     at = time.time()
     worker.pause()
     stay(seconds)
+    if until is not None:
+        wait_until(until, f"others to go on without {worker.name}", 60)
     still = worker.stopped
     seen = len(system.witness.seen)
     worker.resume()

@@ -79,7 +79,10 @@ def cases() -> tuple[Case, ...]:
 
 
 def rounds(
-    seed: int, wanted: Callable[[Case], bool] = lambda _case: True, nodes: int | None = None
+    seed: int,
+    wanted: Callable[[Case], bool] = lambda _case: True,
+    nodes: int | None = None,
+    blows_a_round: int = _BLOWS_A_ROUND,
 ) -> Iterator[Round]:
     """All rounds of a seed, without end.
 
@@ -87,6 +90,7 @@ def rounds(
         seed: the same gives the same rounds.
         wanted: which cases; all by default.
         nodes: of Kafka, where a case leaves that open; None: the seed decides.
+        blows_a_round: at most.
     """
     chosen = [case for case in cases() if wanted(case)]
     if not chosen:
@@ -94,13 +98,13 @@ def rounds(
     number = 0
     for cycle in count():
         dice = random.Random(f"{seed}/{cycle}")
-        for layout, blows in _cycle(dice, chosen, nodes):
+        for layout, blows in _cycle(dice, chosen, nodes, blows_a_round):
             yield Round(number, layout, blows)
             number += 1
 
 
 def _cycle(
-    dice: random.Random, chosen: list[Case], asked_nodes: int | None
+    dice: random.Random, chosen: list[Case], asked_nodes: int | None, blows_a_round: int
 ) -> list[tuple[Layout, tuple[Blow, ...]]]:
     by_layout: dict[Layout, list[Blow]] = defaultdict(list)
     for layout, nodes, fault, victim in dice.sample(chosen, len(chosen)):
@@ -109,9 +113,9 @@ def _cycle(
         any_nodes = dice.choice((1, 1, 3))
         by_layout[replace(layout, nodes=nodes or asked_nodes or any_nodes)].append(blow)
     packed = [
-        (layout, tuple(blows[at : at + _BLOWS_A_ROUND]))
+        (layout, tuple(blows[at : at + blows_a_round]))
         for layout, blows in by_layout.items()
-        for at in range(0, len(blows), _BLOWS_A_ROUND)
+        for at in range(0, len(blows), blows_a_round)
     ]
     dice.shuffle(packed)
     return packed
