@@ -66,16 +66,16 @@ def make_readers(
     """A reader for each source.
 
     Args:
-        settings: with the sources.
+        settings: with the sources that are read.
         ways: where the records of each source go.
         stop: set when reading is to end.
     """
-    files = [source.name for source in settings.sources if isinstance(source, FileSource)]
+    files = [source.name for source in settings.own_sources if isinstance(source, FileSource)]
     order = FileOrder(files, stop) if len(files) > 1 else None
     max_waiting_bytes = settings.queue_max_bytes // (_QUEUE_PARTS * max(len(files), 1))
     return tuple(
         _reader(source, settings, way, stop, max_waiting_bytes=max_waiting_bytes, order=order)
-        for source, way in zip(settings.sources, ways, strict=True)
+        for source, way in zip(settings.own_sources, ways, strict=True)
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from runtime.settings import ByteCount, CrossProblem, SourceKeys
 from schemas.frame import FrameLimits
-from schemas.source import FileSource
+from schemas.source import FileSource, Source
 from schemas.topics import RECORD_HEADROOM
 
 # What a decoder (FrameDecoder) holds at most: a frame that was cut off, the true ones that were inside it,
@@ -78,6 +78,11 @@ class ReadingKeys(SourceKeys):
             max_reject_bytes=self.max_reject_bytes,
         )
 
+    @property
+    def own_sources(self) -> tuple[Source, ...]:
+        """The sources that this process reads: all, unless they are shared out."""
+        return self.sources
+
     def reading_problems(self) -> Iterator[CrossProblem]:
         """There has to be a source, and what is waited for has to be able to come."""
         if not self.sources:
@@ -98,13 +103,13 @@ class ReadingKeys(SourceKeys):
 
     def _memory_problems(self) -> Iterator[CrossProblem]:
         """A bound at run time could only stop sources, and one that drips would hold up all others."""
-        files = sum(isinstance(source, FileSource) for source in self.sources)
+        files = sum(isinstance(source, FileSource) for source in self.own_sources)
         held = files if files > 1 else 0  # a frame each, to hand them over in order (FileOrder)
-        most = (len(self.sources) * _FRAMES_READ + held) * (self.max_frame_bytes + _DECODER_BYTES)
+        most = (len(self.own_sources) * _FRAMES_READ + held) * (self.max_frame_bytes + _DECODER_BYTES)
         if most > self.reading_max_bytes:
             yield CrossProblem(
                 ("reading_max_bytes", "max_frame_bytes", "sources"),
-                f"is less than the {most} bytes that {len(self.sources)} sources may take while frames of up "
-                f"to max_frame_bytes ({self.max_frame_bytes}) are read; lower max_frame_bytes to what an "
-                "image has, or raise reading_max_bytes if the memory is there",
+                f"is less than the {most} bytes that {len(self.own_sources)} sources may take while frames "
+                f"of up to max_frame_bytes ({self.max_frame_bytes}) are read; lower max_frame_bytes to what "
+                "an image has, or raise reading_max_bytes if the memory is there",
             )

@@ -74,7 +74,7 @@ class ConnectorService:
         self._probe = KafkaProbe(settings)
         self._stop = threading.Event()
         self._publisher = Publisher(settings, on_step)
-        self._counts = {source.name: SourceCounts(source.name) for source in settings.sources}
+        self._counts = {source.name: SourceCounts(source.name) for source in settings.own_sources}
         self._outlets: dict[str, Outlet] = {}
         self._spool = self._make_spool(on_step)
         lanes = {} if self._spool is None else self._spool.lanes
@@ -82,7 +82,7 @@ class ConnectorService:
             lanes[source.name]
             if source.name in lanes and isinstance(source, ServerSource)
             else self._outlet(source.name)
-            for source in settings.sources
+            for source in settings.own_sources
         ]
         self._readers = make_readers(settings, ways, self._stop)
         self._reading = False
@@ -149,6 +149,7 @@ class ConnectorService:
         except BaseException:
             self._close_spool()
             raise
+        self._tell_share()
         self._publisher.start()
         self._reading = True
         if self._spool is not None:
@@ -164,6 +165,16 @@ class ConnectorService:
         except TraplineError as error:
             return self._end(error)
         return self._end(self._failure())
+
+    def _tell_share(self) -> None:
+        settings = self._settings
+        if settings.share is not None:
+            log.info(
+                "reading a share of the sources",
+                share=str(settings.share),
+                copies=settings.share_copies,
+                sources=[source.name for source in settings.own_sources],
+            )
 
     def _close_spool(self) -> None:
         """Before anything was read."""

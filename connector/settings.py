@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from connector.reading_keys import ReadingKeys
+from connector.share import ShareSetting
 from runtime.settings import ByteCount, CrossProblem, TraplineSettings
-from schemas.source import ServerSource
+from schemas.source import ServerSource, Source
 from schemas.topics import RECORD_HEADROOM
 
 
@@ -60,10 +61,30 @@ class ConnectorSettings(ReadingKeys, TraplineSettings):
         "power cut either.",
     )
 
+    share: ShareSetting = Field(
+        default=None,
+        description="Which of several connectors with the same sources this is, from 0: each reads its share "
+        "of them. Without it this connector reads all.",
+    )
+    share_copies: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="How many of these connectors read each share; 2: a redundant pair. Groupers then need "
+        "reorder_grace_s.",
+    )
+
+    @property
+    def own_sources(self) -> tuple[Source, ...]:
+        """The sources that this connector reads."""
+        if self.share is None or self.share.connectors % self.share_copies:
+            return self.sources
+        return self.share.of(self.sources, copies=self.share_copies)
+
     @property
     def spool_reserve_bytes(self) -> int:
         """What the frames that are being read may take in the spool: one of the largest size a server."""
-        servers = sum(isinstance(source, ServerSource) for source in self.sources)
+        servers = sum(isinstance(source, ServerSource) for source in self.own_sources)
         return servers * (self.max_frame_bytes + RECORD_HEADROOM)
 
     def cross_problems(self) -> Iterator[CrossProblem]:
@@ -77,7 +98,28 @@ class ConnectorSettings(ReadingKeys, TraplineSettings):
                 f"should be at least {least}, to hold one frame of max_frame_bytes ({self.max_frame_bytes}); "
                 "or lower max_frame_bytes",
             )
+        yield from self._share_problems()
         yield from self._spool_problems()
+
+    def _share_problems(self) -> Iterator[CrossProblem]:
+        """Each connector has to get something to read."""
+        if self.share is None:
+            if self.share_copies > 1:
+                yield CrossProblem(("share_copies", "share"), "is about shares, and there is none (share)")
+            return
+        shares, odd = divmod(self.share.connectors, self.share_copies)
+        if odd:
+            yield CrossProblem(
+                ("share", "share_copies"),
+                f"is of {self.share.connectors} connectors, which is no multiple of share_copies "
+                f"({self.share_copies})",
+            )
+        elif shares > len(self.sources) > 0:
+            yield CrossProblem(
+                ("share", "share_copies", "sources"),
+                f"makes {shares} shares of {len(self.sources)} sources, so some connectors would read "
+                "nothing",
+            )
 
     def _spool_problems(self) -> Iterator[CrossProblem]:
         if self.spool == "off":

@@ -118,14 +118,11 @@ class Spool:
         return lost
 
     def _make_lanes(self, outlet_of: Callable[[str], Outlet]) -> Iterable[tuple[str, Lane]]:
-        orders = {
-            source.name: source.pixel_order
-            for source in self._settings.sources
-            if isinstance(source, ServerSource)
-        }
-        for name in [*orders, *(name for name in self._folder.sources() if name not in orders)]:
+        orders = {source.name: source.pixel_order for source in self._settings.sources}
+        read = [source.name for source in self._settings.own_sources if isinstance(source, ServerSource)]
+        for name in [*read, *(name for name in self._folder.sources() if name not in read)]:
             title = Title(self._settings.topic_prefix, name, orders.get(name, PixelOrder.FITS))
-            yield name, self._make_lane(title, outlet_of, configured=name in orders)
+            yield name, self._make_lane(title, outlet_of, configured=name in read)
 
     def _make_lane(self, title: Title, outlet_of: Callable[[str], Outlet], *, configured: bool) -> Lane:
         settings = self._settings

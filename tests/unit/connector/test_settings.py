@@ -56,6 +56,14 @@ def test_limits_go_to_the_decoder():
             "spool_segment_bytes",
             "is above spool_max_bytes",
         ),
+        ({"share": "2/2"}, "share", "should be NUMBER/CONNECTORS"),
+        ({"share": "0/2"}, "share", "makes 2 shares of 1 sources, so some connectors would read nothing"),
+        (
+            {"share": "0/3", "share_copies": 2},
+            "share",
+            "is of 3 connectors, which is no multiple of share_copies (2)",
+        ),
+        ({"share_copies": 2}, "share_copies", "is about shares, and there is none (share)"),
         ({"fsync": True}, "fsync", "is about the spool, which is off"),
     ],
 )
@@ -82,3 +90,14 @@ def test_all_sources_together_have_a_bound():
     assert load(sources=many(30)).reading_max_bytes == 4 * 1024**3
     assert len(load(sources=many(64), max_frame_bytes="8MiB").sources) == 64
     assert len(load(sources=many(64), reading_max_bytes="16GiB").sources) == 64
+
+
+def test_a_share_of_the_sources_is_what_counts_for_memory_and_spool():
+    """64 sources in 4 shares: 16 are read here."""
+    settings = load(sources=many(64), share="3/4", spool="through", spool_dir="s")
+    assert [source.name for source in settings.own_sources][:3] == ["sb3", "sb6", "sb11"]
+    assert len(settings.own_sources) == 16
+    assert len(settings.sources) == 64
+    assert settings.spool_reserve_bytes == 16 * 65 * 1024**2
+    whole = load(sources="a=tcp://h:1,b=tcp://h:2", share="1/2", share_copies=2)
+    assert [source.name for source in whole.own_sources] == ["a", "b"]
