@@ -4,6 +4,7 @@
 #   make test            all tests that CI runs in every place
 #   make check           format, lint, types, import rules, unit tests: under a minute
 #   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
+#   make test-chart      the Helm chart: helm, promtool and kubernetes-validate look at what it renders
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
 #   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn?
@@ -23,10 +24,10 @@ WORKERS ?= 3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ROOMS := schemas runtime connector grouper consumer audit emulator trapline
-CODE := $(ROOMS) tests benchmarks
+CODE := $(ROOMS) helm/documents tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration test-interop fuzz soak chaos bench clean
+.PHONY: help demo test check format unit integration test-interop test-chart tools fuzz soak chaos bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
@@ -79,6 +80,29 @@ $(VENV)/.interop: $(VENV)/.dev
 
 test-interop: $(VENV)/.interop
 	$(BIN)/pytest tests/interop
+
+# Built with Go once a version, into a cache; promtool takes five minutes of CPU. What is missing fails by name.
+helm_VERSION := v3.22.0
+promtool_VERSION := v0.316.0
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trapline/tools
+
+$(TOOLS)/helm-$(helm_VERSION)/helm: PACKAGE = helm.sh/helm/v3/cmd/helm@$(helm_VERSION)
+$(TOOLS)/promtool-$(promtool_VERSION)/promtool: PACKAGE = github.com/prometheus/prometheus/cmd/promtool@$(promtool_VERSION)
+$(TOOLS)/helm-$(helm_VERSION)/helm $(TOOLS)/promtool-$(promtool_VERSION)/promtool:
+	@command -v go >/dev/null \
+	  || { echo "Go is missing: make test-chart builds $(@F) with it (Go 1.26 or later, https://go.dev)" >&2; exit 1; }
+	@echo "Building $(PACKAGE) into $(@D) ..."
+	@GOTOOLCHAIN=local CGO_ENABLED=0 GOBIN=$(@D) go install -trimpath -ldflags='-s -w' $(PACKAGE)
+
+tools: $(TOOLS)/helm-$(helm_VERSION)/helm $(TOOLS)/promtool-$(promtool_VERSION)/promtool
+
+$(VENV)/.chart: $(VENV)/.dev
+	@echo "Installing kubernetes-validate into $(VENV) ..."
+	@$(PIP) install --quiet --editable '.[dev,chart]'
+	@touch $@
+
+test-chart: $(VENV)/.chart tools
+	TRAPLINE_TEST_CHART_TOOLS=$(TOOLS) $(BIN)/pytest tests/chart
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)

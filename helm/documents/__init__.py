@@ -1,0 +1,1 @@
+"""Makes the documents of the chart, of one list of its values."""

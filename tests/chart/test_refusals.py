@@ -1,0 +1,55 @@
+"""What is refused, with a clear word: by the schema, or by the templates."""
+
+import pytest
+
+from tests.support.chart import CHART, MINIMAL, variant_file
+from tests.support.rendered import template
+
+SASL = "kafka.securityProtocol=sasl_ssl"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["topics.retentionHours=null"], "topics.retentionHours is not set"),
+        (["topics.retentionBytes=null"], "topics.retentionBytes is not set"),
+        (["kafka.bootstrapServers="], "kafka.bootstrapServers is not set"),
+        (["sources=null"], "sources is empty"),
+        (["sources[1].name=sb0", "sources[1].url=tcp://h:1"], "two have the same name"),
+        (["connector.shares=3"], "connector.shares is 3, and there are 2 sources"),
+        ([SASL], "kafka.sasl.existingSecret is not set"),
+        (
+            [SASL, "connector.secrets.sasl=a"],
+            "kafka.sasl.existingSecret is not set (nor grouper.secrets.sasl)",
+        ),
+        (
+            [SASL, "kafka.sasl.existingSecret=a", "kafka.sasl.mechanism=OAUTHBEARER"],
+            "kafka.sasl.tokenUrl and kafka.sasl.clientId are needed",
+        ),
+        (["kafka.tls.clientCertificate=true"], "has no effect with kafka.securityProtocol plaintext"),
+        (
+            ["kafka.securityProtocol=ssl", "kafka.tls.clientCertificate=true"],
+            "kafka.tls.existingSecret is not set",
+        ),
+        (["connector.replicas=3"], "replicas"),
+        (["grouper.sessionTimeoutSeconds=6"], "sessionTimeoutSeconds"),
+        (["connector.settings.queue_max_byte=1"], "queue_max_byte"),
+    ],
+)
+def test_what_is_wrong_is_named(given, text):
+    options = [f"--set={each}" for each in given]
+    done = template(f"--values={variant_file(MINIMAL)}", *options)
+    assert done.returncode != 0
+    assert text in done.stderr.replace("'", "")
+
+
+def test_without_topics_no_retention_is_asked_for():
+    done = template(
+        f"--values={variant_file(MINIMAL)}", "--set=topics.create=false", "--set=topics.retentionHours=null"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_notes_say_how_to_check_that_it_works():
+    text = (CHART / "templates" / "NOTES.txt").read_text()
+    assert "helm test {{ .Release.Name }} --namespace {{ .Release.Namespace }} --logs" in text
