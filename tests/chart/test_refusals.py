@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.chart import CHART, MINIMAL, variant_file
+from tests.support.chart import MINIMAL, variant_file
 from tests.support.rendered import template
 
 SASL = "kafka.securityProtocol=sasl_ssl"
@@ -48,8 +48,3 @@ def test_without_topics_no_retention_is_asked_for():
         f"--values={variant_file(MINIMAL)}", "--set=topics.create=false", "--set=topics.retentionHours=null"
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_notes_say_how_to_check_that_it_works():
-    text = (CHART / "templates" / "NOTES.txt").read_text()
-    assert "helm test {{ .Release.Name }} --namespace {{ .Release.Namespace }} --logs" in text

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from tests.support.chart import variant_file
+from tests.support.chart import CHART, variant_file, variant_values
 from tests.support.cluster_answers import ClusterAnswers
-from tests.support.rendered import NAMESPACE, template
+from tests.support.rendered import NAMESPACE, RELEASE, helm, template
 
 
 def stateful_set(replicas):
@@ -36,7 +36,7 @@ def rendered(tmp_path):
     """`helm template` against a cluster that holds these objects."""
 
     def run(variant, objects, *options):
-        with ClusterAnswers(objects, tmp_path) as cluster:
+        with ClusterAnswers(objects, tmp_path, NAMESPACE) as cluster:
             asked = [f"--kubeconfig={cluster.kubeconfig}", "--dry-run=server", "--disable-openapi-validation"]
             return template(f"--values={variant_file(variant)}", *asked, *options)
 
@@ -81,3 +81,18 @@ def test_pods_are_others_once_a_secret_has_another_version(rendered):
     assert len(first) == 2
     assert first == again
     assert not set(first) & set(renewed)
+
+
+def test_notes_say_how_to_check_that_it_works(variant, tmp_path):
+    with ClusterAnswers([], tmp_path, NAMESPACE) as cluster:
+        done = helm(
+            *("install", RELEASE, str(CHART), f"--namespace={NAMESPACE}"),
+            *(f"--values={variant_file(variant)}", f"--kubeconfig={cluster.kubeconfig}"),
+            *("--dry-run=server", "--disable-openapi-validation"),
+        )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:\n")[2]
+    assert f"helm test {RELEASE} --namespace {NAMESPACE} --logs" in notes
+    connector = variant_values(variant).get("connector", {})
+    assert ("get pvc" in notes) == (connector.get("spool", {}).get("mode") != "off")
+    assert ("Neighbouring connectors" in notes) == connector.get("redundant", False)

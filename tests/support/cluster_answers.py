@@ -6,26 +6,44 @@ what they are told.
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-_GROUPS = {
-    "apiVersion": "v1",
-    "kind": "APIGroupList",
-    "groups": [
-        {
-            "name": "apps",
-            "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
-            "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
-        }
-    ],
+_KINDS = {
+    "v1": {
+        "configmaps": "ConfigMap",
+        "pods": "Pod",
+        "secrets": "Secret",
+        "serviceaccounts": "ServiceAccount",
+        "services": "Service",
+    },
+    "apps/v1": {"deployments": "Deployment", "statefulsets": "StatefulSet"},
+    "batch/v1": {"jobs": "Job"},
+    "monitoring.coreos.com/v1": {"podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"},
+    "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
+    "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
 }
+"""What the chart makes: version -> plural -> kind."""
 
 
-def _resources(version: str, **kinds: str) -> dict[str, Any]:
+def _groups() -> dict[str, Any]:
+    named = [version for version in _KINDS if "/" in version]
+    served = {version: {"groupVersion": version, "version": version.partition("/")[2]} for version in named}
+    groups = [
+        {"name": version.partition("/")[0], "versions": [each], "preferredVersion": each}
+        for version, each in served.items()
+    ]
+    return {"apiVersion": "v1", "kind": "APIGroupList", "groups": groups}
+
+
+def _root(version: str) -> str:
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
+
+
+def _resources(version: str, kinds: Mapping[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "APIResourceList",
@@ -40,27 +58,27 @@ def _resources(version: str, **kinds: str) -> dict[str, Any]:
 class ClusterAnswers:
     """Answers while it is entered."""
 
-    def __init__(self, objects: Iterable[dict[str, Any]], folder: Path) -> None:
+    def __init__(self, objects: Iterable[dict[str, Any]], folder: Path, namespace: str) -> None:
         """Prepare.
 
         Args:
-            objects: what is there: StatefulSets and Secrets.
+            objects: what is there.
             folder: for the file that tells helm where to ask.
+            namespace: the one in which nothing is released yet.
         """
         self._answers: dict[str, object] = {
             "/version": {"major": "1", "minor": "31", "gitVersion": "v1.31.0"},
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
-            "/api/v1": _resources("v1", secrets="Secret"),
-            "/apis": _GROUPS,
-            "/apis/apps/v1": _resources("apps/v1", statefulsets="StatefulSet"),
+            "/apis": _groups(),
+            **{_root(version): _resources(version, kinds) for version, kinds in _KINDS.items()},
         }
+        releases = {"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": []}
+        self._answers[f"/api/v1/namespaces/{namespace}/secrets"] = releases
         for each in objects:
-            root, plural = {
-                "Secret": ("/api/v1", "secrets"),
-                "StatefulSet": ("/apis/apps/v1", "statefulsets"),
-            }[each["kind"]]
+            plurals = {kind: plural for plural, kind in _KINDS[each["apiVersion"]].items()}
             where = each["metadata"]
-            self._answers[f"{root}/namespaces/{where['namespace']}/{plural}/{where['name']}"] = each
+            place = f"{_root(each['apiVersion'])}/namespaces/{where['namespace']}/{plurals[each['kind']]}"
+            self._answers[f"{place}/{where['name']}"] = each
         self.kubeconfig = folder / "kubeconfig.json"
 
     def __enter__(self) -> Self:
