@@ -11,6 +11,16 @@ class GrouperError(TraplineError):
     """The grouper cannot go on, and says why and what to do."""
 
 
+class NothingToRegroupError(GrouperError):
+    """Raw has no record.
+
+    Attributes:
+        exit_status: what a command ends with.
+    """
+
+    exit_status = 3
+
+
 class TransactionAbortedError(GrouperError):
     """The transaction was aborted; nothing of it is visible. The owner of the partition may retry."""
 

@@ -45,11 +45,22 @@ class Owned:
         self.state.close()
 
 
+OnSession = Callable[[Consumer, int, Session], None]
+"""Called with the consumer, the partition and its session, before anything is read of the partition."""
+
+
 class Ownership:
     """Takes partitions of raw over, as the settings say."""
 
-    def __init__(self, settings: GrouperSettings, give_up: Callable[[], bool], on_step: OnStep) -> None:
+    def __init__(
+        self,
+        settings: GrouperSettings,
+        give_up: Callable[[], bool],
+        on_step: OnStep,
+        on_session: OnSession | None = None,
+    ) -> None:
         self._settings = settings
+        self._on_session = on_session
         self._names = settings.topics
         self._give_up = give_up
         self._on_step = on_step
@@ -65,9 +76,11 @@ class Ownership:
             GrouperError: it can't go on without somebody's action.
         """
         settings, names = self._settings, self._names
-        session = self._session(partition)
+        session = self.session(partition)
         catalogue = self._catalogue(partition)
         try:
+            if self._on_session is not None:
+                self._on_session(consumer, partition, session)
             recovered = recover(
                 consumer, names.raw, partition, catalogue, settings.rules, remember=settings.remember
             )
@@ -83,12 +96,18 @@ class Ownership:
             settings.rules,
             recovered,
             raw,
-            prefix=settings.topic_prefix,
+            prefix=names.prefix,
             max_frame_bytes=settings.max_frame_bytes,
         )
         return Owned(state, session, catalogue, raw), recovered.position
 
-    def _session(self, partition: int) -> Session:
+    def session(self, partition: int) -> Session:
+        """A session of a partition, which ends and fences every earlier one.
+
+        Raises:
+            SessionLostError: Kafka was away.
+        """
+
         def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
             return transactional_producer(
                 self._settings,

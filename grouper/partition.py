@@ -81,6 +81,11 @@ class Partition:
         """Whether something is closed or rejected and not yet published."""
         return bool(self._pending)
 
+    @property
+    def open_groups(self) -> int:
+        """How many groups are open."""
+        return self._assembler.open_groups
+
     def quiet_due(self, now_s: float, there_since_s: float) -> bool:
         """Whether rule 4 waits only for the word that nothing is unread."""
         return self._assembler.quiet_due(now_s, there_since_s)

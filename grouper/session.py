@@ -24,7 +24,7 @@ from grouper.steps import OnStep, Step, no_step
 from runtime.deliveries import Deliveries
 from runtime.logs import get_logger
 from schemas.catalogue import record_time_ms
-from schemas.offset_metadata import OffsetMetadata
+from schemas.offset_metadata import OffsetMetadata, RegroupRun
 from schemas.timestamp import timestamp_key
 from schemas.topics import TopicNames
 
@@ -57,6 +57,9 @@ class Session:
     Making one fences every earlier producer of the partition, so it comes before its offset is read.
     `give_up` says whether a stop has waited long enough; until then calls are tried again.
 
+    Attributes:
+        regroup: goes with each committed offset; None for a live grouper.
+
     Raises:
         SessionLostError: init_transactions failed for good.
     """
@@ -78,6 +81,7 @@ class Session:
         self._give_up = give_up
         self._on_step = on_step
         self._transport_errors = 0
+        self.regroup: RegroupRun | None = None
         self._producer = self._new_producer()
 
     def _new_producer(self) -> Producer:
@@ -152,6 +156,7 @@ class Session:
             missed=publication.missed,
             # Where nothing lies between the two, nothing is read again.
             waiting=publication.waiting if publication.committed_offset < publication.read_to else None,
+            regroup=self.regroup,
         )
         position = TopicPartition(
             self._names.raw, self._partition, publication.committed_offset, metadata=metadata.encode()

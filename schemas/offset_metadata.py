@@ -14,7 +14,21 @@ MAX_LENGTH: Final = 4095
 
 _VERSION: Final = 1
 _RANGES: Final = re.compile(r"(?:[1-9]\d{0,18}(?:-[1-9]\d{0,18})?(?:,(?!$)|$))*")
+_MAX_RULES: Final = 2_000  # characters; ours have less than half, and all else has to fit beside them
 _MAX_WAITING: Final = 1_000_000  # far beyond what groups may be open: a bound for text of others
+
+
+@dataclass(frozen=True, slots=True)
+class RegroupRun:
+    """What a regrouping was begun as, so that only the same one goes on with it.
+
+    Attributes:
+        end: the raw offset at which the partition's range ends.
+        rules: the rules' names, and each as text.
+    """
+
+    end: int
+    rules: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +41,14 @@ class OffsetMetadata:
         missed: for each source that the latest groups lack, how many.
         waiting: the raw offsets below `read_to` that wait in open groups: what became of every other one is
             published. None: not known.
+        regroup: where `trapline regroup` committed it; None: a live grouper did.
     """
 
     read_to: int
     catalogue_from: int
     missed: Mapping[str, int] = field(default_factory=dict)
     waiting: Collection[int] | None = None
+    regroup: RegroupRun | None = None
 
     def encode(self) -> str:
         """JSON of at most 4095 characters; first `missed`, then `waiting` is left out where it does not fit.
@@ -42,6 +58,8 @@ class OffsetMetadata:
         settings.
         """
         fields: dict[str, object] = {"v": _VERSION, "read_to": self.read_to, "catalogue": self.catalogue_from}
+        if self.regroup is not None:
+            fields["regroup"] = {"end": self.regroup.end, "rules": dict(self.regroup.rules)}
         waiting = {} if self.waiting is None else {"waiting": _as_ranges(self.waiting, self.read_to)}
         missed = {"missed": dict(self.missed)} if self.missed else {}
         for more in (waiting | missed, waiting):
@@ -68,7 +86,16 @@ class OffsetMetadata:
             catalogue_from=fields.natural("catalogue"),
             missed={} if missed is None else {source: missed.natural(source) for source in missed},
             waiting=_from_ranges(fields.text("waiting"), read_to) if "waiting" in fields else None,
+            regroup=_regroup(fields.child("regroup")) if "regroup" in fields else None,
         )
+
+
+def _regroup(fields: JsonObject) -> RegroupRun:
+    texts = fields.child("rules")
+    rules = {name: texts.text(name) for name in texts}
+    if len(json.dumps(rules)) > _MAX_RULES:
+        raise OffsetMetadataError(f"{fields.what}: rules has more than {_MAX_RULES} characters")
+    return RegroupRun(fields.natural("end"), rules)
 
 
 def _as_ranges(offsets: Collection[int], read_to: int) -> str:

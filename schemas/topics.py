@@ -42,26 +42,32 @@ def check_topic_name(name: str) -> None:
 class TopicNames:
     """The names of the topics under one prefix.
 
+    Attributes:
+        prefix: of the topics.
+        raw_prefix: of raw, where the groups were made from another prefix's; None: the same.
+
     Raises:
-        TopicNameError: the prefix is empty, too long, or has characters Kafka refuses.
+        TopicNameError: a prefix is empty, too long, or has characters Kafka refuses.
     """
 
     prefix: str
+    raw_prefix: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the prefix."""
+        """Check the prefixes."""
         longest = _MAX_NAME - _LONGEST_SUFFIX
-        if not 0 < len(self.prefix) <= longest:
-            raise TopicNameError(f"topic prefix {self.prefix[:80]!r}: 1 to {longest} characters are allowed")
-        if _LEGAL.fullmatch(self.prefix) is None:
-            raise TopicNameError(
-                f"topic prefix {self.prefix!r}: Kafka allows letters, digits, '.', '_' and '-'"
-            )
+        for prefix in (self.prefix,) if self.raw_prefix is None else (self.prefix, self.raw_prefix):
+            if not 0 < len(prefix) <= longest:
+                raise TopicNameError(f"topic prefix {prefix[:80]!r}: 1 to {longest} characters are allowed")
+            if _LEGAL.fullmatch(prefix) is None:
+                raise TopicNameError(
+                    f"topic prefix {prefix!r}: Kafka allows letters, digits, '.', '_' and '-'"
+                )
 
     @property
     def raw(self) -> str:
         """Frames, verbatim."""
-        return f"{self.prefix}.raw"
+        return f"{self.prefix if self.raw_prefix is None else self.raw_prefix}.raw"
 
     @property
     def groups(self) -> str:

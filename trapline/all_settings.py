@@ -9,6 +9,7 @@ from connector.settings import ConnectorSettings
 from consumer.serving.settings import ServeSettings
 from consumer.settings import ConsumerSettings, TrapSettings
 from emulator.settings import EmulatorSettings
+from grouper.regroup_settings import RegroupSettings
 from grouper.settings import GrouperSettings
 from runtime.settings import ProcessSettings, declare_settings
 from runtime.topic_settings import TopicsSettings
@@ -25,6 +26,7 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     DoctorSettings,
     EmulatorSettings,
     GrouperSettings,
+    RegroupSettings,
     ServeSettings,
     StatusSettings,
     TopicsSettings,

@@ -20,6 +20,7 @@ VERBS = {
     "connector": "Read image servers, or files, into Kafka.",
     "capture": "Record image servers to files.",
     "grouper": "Group the images of each timestamp, exactly once.",
+    "regroup": "Make groups from raw again, with other rules.",
     "tail": "Print timestamp groups as they come.",
     "export": "Write groups to FITS files.",
     "replay": "Play groups of the past again, to a topic or as lines of JSON.",

@@ -15,7 +15,7 @@ from jsonschema.exceptions import ValidationError
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.documents import JSON_SCHEMAS, asyncapi, json_schema
 from schemas.errors import RecordHeaderError, RejectReason
-from schemas.offset_metadata import OffsetMetadata
+from schemas.offset_metadata import OffsetMetadata, RegroupRun
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, RawHeaders, RejectHeaders, group_id
 from schemas.replay_mark import ReplayMark
 from schemas.timestamp import MAX_TIMESTAMP_US, timestamp_key
@@ -244,9 +244,19 @@ def test_a_field_more_or_less_is_invalid(at):
         validator.validate(changed)
 
 
-@given(offsets, offsets, st.dictionaries(names, st.integers(0, 100), max_size=5))
-def test_offset_metadata_the_code_writes_is_valid(read_to, catalogue_from, missed):
-    text = OffsetMetadata(read_to, catalogue_from, missed).encode()
+regroup_runs = st.builds(RegroupRun, offsets, st.dictionaries(st.text(max_size=20), st.text(max_size=20)))
+
+
+@given(
+    st.integers(200, 2**63 - 1),
+    offsets,
+    st.dictionaries(names, st.integers(0, 100), max_size=5),
+    st.none() | st.sets(st.integers(1, 200), max_size=20),
+    st.none() | regroup_runs,
+)
+def test_offset_metadata_the_code_writes_is_valid(read_to, catalogue_from, missed, waiting, regroup):
+    below = None if waiting is None else frozenset(read_to - distance for distance in waiting)
+    text = OffsetMetadata(read_to, catalogue_from, missed, below, regroup).encode()
     VALIDATORS["offset-metadata"].validate(json.loads(text))
     with pytest.raises(ValidationError):
         VALIDATORS["offset-metadata"].validate(json.loads(text) | {"new": 1})

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import OffsetMetadataError, RejectReason
-from schemas.offset_metadata import MAX_LENGTH, OffsetMetadata
+from schemas.offset_metadata import MAX_LENGTH, OffsetMetadata, RegroupRun
 
 offsets = st.integers(0, 2**63 - 1)
 
@@ -15,6 +15,30 @@ def test_the_text():
         OffsetMetadata(12, 3, {"sb3": 2}).encode() == '{"v":1,"read_to":12,"catalogue":3,"missed":{"sb3":2}}'
     )
     assert OffsetMetadata(12, 3, {}).encode() == '{"v":1,"read_to":12,"catalogue":3}'
+
+
+def test_what_a_regrouping_was_begun_as_stays_whatever_has_no_room():
+    run = RegroupRun(7, {"grace_s": "20", "expected": "sb0,sb1"})
+    metadata = OffsetMetadata(5, 0, regroup=run)
+    assert metadata.encode() == (
+        '{"v":1,"read_to":5,"catalogue":0,"regroup":{"end":7,"rules":{"grace_s":"20","expected":"sb0,sb1"}}}'
+    )
+    assert OffsetMetadata.decode(metadata.encode()) == metadata
+    names = {f"source-{number:04d}": 1 for number in range(300)}
+    full = OffsetMetadata(5_000, 0, names, frozenset(range(0, 4_000, 2)), run)
+    assert OffsetMetadata.decode(full.encode()) == OffsetMetadata(5_000, 0, {}, None, run)
+
+
+def test_rules_of_others_are_bounded():
+    regroup = {"end": 1, "rules": {"a": "é" * 400}}  # six characters each, as JSON writes them
+    with pytest.raises(OffsetMetadataError, match="more than 2000"):
+        OffsetMetadata.decode(json.dumps({"v": 1, "read_to": 5, "catalogue": 0, "regroup": regroup}))
+
+
+@pytest.mark.parametrize("text", ['{"end":-1,"rules":{}}', '{"end":1}', '{"end":1,"rules":{"a":1}}', "[]"])
+def test_what_is_no_regrouping_is_refused(text):
+    with pytest.raises(OffsetMetadataError):
+        OffsetMetadata.decode(f'{{"v":1,"read_to":5,"catalogue":0,"regroup":{text}}}')
 
 
 def test_offsets_that_wait_are_ranges_below_read_to():

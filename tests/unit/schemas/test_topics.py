@@ -85,3 +85,10 @@ def test_settings_are_texts_as_kafka_writes_them():
 def test_impossible_figures_are_named(option, value):
     with pytest.raises(ValueError, match=option):
         specs(**{option: value})
+
+
+def test_raw_may_be_of_another_prefix():
+    names = TopicNames("trial", raw_prefix="night")
+    assert names.all() == ("night.raw", "trial.groups", "trial.catalogue", "trial.rejects")
+    with pytest.raises(TopicNameError, match="'a b'"):
+        TopicNames("trial", raw_prefix="a b")
