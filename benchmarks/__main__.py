@@ -14,8 +14,8 @@ from benchmarks import (
     grouper_bench,
     latency_bench,
     memory_bench,
-    serve_bench,
     replay_bench,
+    serve_bench,
 )
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Verdict
