@@ -12,6 +12,7 @@ from benchmarks import (
     consumer_bench,
     end_to_end_bench,
     grouper_bench,
+    history_bench,
     latency_bench,
     memory_bench,
     replay_bench,
@@ -30,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Bed, Plan], Iterator[Figure]]] = {
     "latency": latency_bench.measure,
     "end-to-end": end_to_end_bench.measure,
     "memory": memory_bench.measure,
+    "history": history_bench.measure,
     "serve": serve_bench.measure,
     "replay": replay_bench.measure,
 }

@@ -145,6 +145,11 @@ class Lane:
             time.sleep(_POLL_S)
 
     @property
+    def folder(self) -> Path:
+        """Where its processes write; gone at the end."""
+        return self._folder
+
+    @property
     def _group_id(self) -> str:
         return f"{self._prefix}.grouper-{self._turn}"
 

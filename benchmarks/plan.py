@@ -21,6 +21,7 @@ class Plan:
         latency_skip: groups until the processes have come to rest.
         latency_rate_hz: groups a second.
         memory_groups: small groups over which memory has to stay flat.
+        history_groups: groups of the long history: seven days of one a second.
         quick: this is the short version, for a look; its figures are noisier.
     """
 
@@ -31,6 +32,7 @@ class Plan:
     latency_skip: int = 4
     latency_rate_hz: float = 2.0
     memory_groups: int = 10_000
+    history_groups: int = 604_800
     quick: bool = False
 
     @classmethod
@@ -42,5 +44,6 @@ class Plan:
             small_groups=1_000,
             latency_groups=12,
             memory_groups=3_000,
+            history_groups=60_480,
             quick=True,
         )
