@@ -8,7 +8,7 @@ from consumer.group import Group
 from consumer.partition import PartitionReader
 from consumer.positions import Position
 from consumer.record_reader import RecordReader
-from consumer.selection import Selection
+from consumer.selection import Revisions, Selection
 from consumer.settings import ConsumerSettings
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
@@ -81,7 +81,7 @@ class PastImages:
     def _begin_at(self, offset: int) -> PartitionReader:
         self._records.begin_at(offset)
         self._kept = None
-        self._reader = PartitionReader(self._partition, Position(offset), Selection())
+        self._reader = PartitionReader(self._partition, Position(offset), Selection(revisions=Revisions.ALL))
         return self._reader
 
     def _take(self) -> Message | None:

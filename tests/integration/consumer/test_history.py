@@ -72,6 +72,14 @@ def test_times_that_go_back_and_runs_that_overlap(settings, publisher):
     assert seconds(list(read_groups(settings, group_range(to=time_of(3))))) == [2, 1]
 
 
+def test_every_revision_is_a_group_of_history(settings, publisher):
+    publisher.publish(at(0), sources=("sb0",))
+    publisher.run(1, first_us=at(1))
+    publisher.publish(at(0), revision=2)
+    groups = list(read_groups(settings, group_range()))
+    assert [(group.revision, len(group.images)) for group in groups] == [(1, 1), (1, 3), (2, 3)]
+
+
 def test_sources_and_completeness(settings, publisher):
     publisher.publish(at(0))
     publisher.publish(at(1), sources=("sb0", "sb1"))
