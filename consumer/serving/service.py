@@ -24,7 +24,7 @@ from consumer.serving.metrics import Counts
 from consumer.serving.player import Played, Player, PlayPlan
 from consumer.serving.playlist import Place, playlist
 from consumer.serving.settings import ServeSettings
-from consumer.serving.survey import Survey, pixel_orders, survey
+from consumer.serving.survey import Survey, count_without_frames, pixel_orders, survey
 from consumer.start import AtOffset, LastGroups
 from runtime.image_server.ports_file import write_ports_file
 from runtime.image_server.servers import ImageServers
@@ -49,10 +49,12 @@ class Programme:
     Attributes:
         survey: what the range holds; for what comes from now on: what the last groups hold.
         orders: by source, in the order of the ports, the order of the pixels in its frames.
+        without_frames: groups of which raw no longer has every frame; None where nobody counted.
     """
 
     survey: Survey
     orders: Mapping[str, PixelOrder]
+    without_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,12 @@ class ServeService:
             StreamError: Kafka is away, or refuses; a topic does not exist.
         """
         with History(self._settings) as history:
-            return self._look(history, shutdown)
+            programme = self._look(history, shutdown)
+            if self._where.from_now_on:
+                return programme
+            records = history.find(self._where)
+            lost = count_without_frames(self._settings, records, history.partitions)
+            return replace(programme, without_frames=lost)
 
     def run(self, shutdown: Shutdown) -> None:
         """Serve, until all has gone out or the process is to stop.

@@ -133,6 +133,30 @@ def pixel_orders(
     return orders
 
 
+def count_without_frames(
+    settings: ConsumerSettings, records: Iterable[CatalogueRecord], partitions: Iterable[int]
+) -> int:
+    """How many of these groups have a frame that raw no longer holds. Every entry is parsed.
+
+    Raises:
+        BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+    """
+    peek = Peek(settings)
+    try:
+        oldest = {partition: peek.bounds(settings.topics.raw, partition)[0] for partition in partitions}
+    except KafkaException as error:
+        cause = kafka_error(error)
+        raise stream_error(cause, settings.topics.raw) or BrokerUnreachableError(explain(cause)) from error
+    finally:
+        peek.close()
+    lost = 0
+    for record in records:
+        entry = readable_entry(record)
+        if entry is not None:
+            lost += min(member.raw_offset for member in entry.members) < oldest[record.partition]
+    return lost
+
+
 def _order_at(peek: Peek, topic: str, partition: int, offset: int) -> PixelOrder | None:
     low, end = peek.bounds(topic, partition)
     if not low <= offset < end:

@@ -115,6 +115,8 @@ def _describe(programme: Programme, where: GroupRange, cadence: Cadence) -> None
         return
     print(f"groups    {found.groups}" + (f", {len(found.newest)} of them repaired" if found.newest else ""))
     print(f"times     {format_timestamp(found.first_us)} to {format_timestamp(found.last_us)}")
+    if programme.without_frames:
+        print(f"rebuilt   {programme.without_frames} groups: raw no longer has all their frames")
     takes = timedelta(seconds=round(found.playing_s)) if cadence.paced else "as fast as the clients read"
     print(f"takes     {takes} at --speed {speed_text(cadence.speed)}")
 

@@ -16,7 +16,7 @@ from schemas.fits_image import encode_image
 from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
 from schemas.window import PixelOrder, decode_window
-from tests.support.connector import RunningConnector
+from tests.support.connector import RunningConnector, delete_topic
 from tests.support.frame_reader import FrameReader
 from tests.support.grouping import grouping
 from tests.support.groups_reader import read_all, read_entries, read_groups
@@ -219,6 +219,27 @@ def test_frames_that_raw_has_lost_are_rebuilt_or_their_groups_left_out(raw, star
     assert '"left_out": 2' in serve.err
 
 
+def test_a_raw_topic_that_was_made_anew_or_is_not_there(raw, start):
+    """Other frames lie where the catalogue says: what was grouped is served, rebuilt."""
+    record(raw, range(2))
+    delete_topic(raw.bootstrap_servers, raw.names.raw)
+    serve = start(raw.bootstrap_servers, *QUICK)
+    assert serve.wait() == 1
+    assert f"topic {raw.names.raw} does not exist" in serve.err.splitlines()[-1]
+    raw.create()
+    raw.send(at(50), "sb0", "sb1", "sb2", "sb0")
+    serve = start(raw.bootstrap_servers, *QUICK)
+    frames = read_to_end(serve.sources())
+    assert serve.wait() == 0
+    for source, each in frames.items():
+        for second, frame in enumerate(each):
+            original = decode_window(raw.frame(at(second), source))
+            assert encode_image(decode_window(frame)) == encode_image(original)
+    assert [len(each) for each in frames.values()] == [2, 2, 2]
+    assert "was raw made anew" in serve.err
+    assert '"rebuilt": 6' in serve.err
+
+
 def test_what_comes_is_served_until_it_is_stopped(raw, start):
     record(raw, [0])
     serve = start(raw.bootstrap_servers, "--end")
@@ -277,6 +298,11 @@ def test_a_dry_run_opens_no_port(raw, start):
         ["times", "2026-11-23T10:00:00.000000Z", "to", "2026-11-23T10:00:03.000000Z"],
         ["takes", "0:00:06", "at", "--speed", "0.5"],
     ]
+    delete_raw(raw, 5)
+    serve = start(raw.bootstrap_servers, "--dry-run", "--limit", "3")
+    assert serve.wait() == 0
+    assert "groups    3\n" in serve.out
+    assert "rebuilt   2 groups: raw no longer has all their frames\n" in serve.out
 
 
 def test_nothing_to_serve(raw, start):
