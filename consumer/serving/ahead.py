@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -107,6 +107,8 @@ class Ahead:
             self._ended = True
             self._notify()
             with suppress(Exception):  # what was read is read
+                if isinstance(groups, Generator):
+                    groups.close()  # while Kafka's clients, which it gives back, are still there
                 self._at_end()
 
     def _has_room(self) -> bool:

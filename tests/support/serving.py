@@ -105,7 +105,7 @@ class Serve:
         status = self.process.wait(timeout_s(90))
         for thread in self._threads:
             thread.join()
-        assert "Traceback" not in self.err
+        assert "Traceback" not in self.err, self.err
         return status
 
     def close(self) -> None:

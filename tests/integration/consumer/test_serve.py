@@ -370,3 +370,17 @@ def test_a_broker_that_dies_in_the_middle(own_kafka, topic_prefix, start):
     assert 0 < len(frames) < 14
     assert serve.err.splitlines()[-1].startswith("trapline: error:")
     assert "trapline: to go on: trapline serve --offset 0:" in serve.err
+
+
+def test_a_signal_while_kafka_says_nothing(own_kafka, topic_prefix, start):
+    raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
+    record(raw, [0])
+    serve = start(own_kafka.bootstrap_servers, "--end", TRAPLINE_BROKER_WAIT_S="600")
+    serve.sources()
+    own_kafka.pause()
+    try:
+        serve.interrupt()
+        assert serve.wait() == 0
+    finally:
+        own_kafka.resume()
+    assert "serve ended" in serve.err

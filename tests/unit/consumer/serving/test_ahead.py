@@ -84,3 +84,22 @@ def test_a_stop_ends_the_reading():
     ahead.stop()
     assert reading.ended.is_set()
     assert reading.read == 4
+
+
+def test_what_it_reads_from_is_closed_before_what_that_reads_from():
+    """A generator that is left in the middle gives back what it uses, which must be there still."""
+    order = []
+
+    def groups():
+        try:
+            for number in range(100):
+                yield group(number)
+        finally:
+            order.append("groups")
+
+    ahead = Ahead(
+        groups(), max_groups=2, max_bytes=1000, notify=lambda: None, at_end=lambda: order.append("Kafka")
+    )
+    wait_until(ahead.ready, "a group")
+    ahead.stop()
+    assert order == ["groups", "Kafka"]
