@@ -79,6 +79,7 @@ def test_the_topics_job_comes_first_and_needs_nothing_of_the_release(variant):
         return
     (job,) = jobs.values()
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-succeeded,hook-failed"
     spec = job["spec"]["template"]["spec"]
     assert "serviceAccountName" not in spec
     policy = of_kind(variant, "NetworkPolicy")[job["metadata"]["name"]]

@@ -92,7 +92,7 @@ def test_notes_say_how_to_check_that_it_works(variant, tmp_path):
         )
     assert done.returncode == 0, done.stderr
     notes = done.stdout.partition("\nNOTES:\n")[2]
-    assert f"helm test {RELEASE} --namespace {NAMESPACE} --logs" in notes
+    assert f"helm test {RELEASE} --namespace {NAMESPACE}\n" in notes
     connector = variant_values(variant).get("connector", {})
     assert ("get pvc" in notes) == (connector.get("spool", {}).get("mode") != "off")
     assert ("Neighbouring connectors" in notes) == connector.get("redundant", False)
