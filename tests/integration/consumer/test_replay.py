@@ -203,7 +203,7 @@ def test_who_goes_on_after_a_signal_has_each_group_once(publisher, again, start_
     settings = publisher.settings
     publisher.run(12)
     settle(settings)
-    options = ["--speed", "4", "--to-prefix", again.topic_prefix]
+    options = ["--speed", "0.5", "--to-prefix", again.topic_prefix]
     process = start_replay(settings.bootstrap_servers, *options, "--limit", "11")
     wait_until(lambda: len(groups_of(again)) > 1, "two groups", 60)
     process.send_signal(number)
@@ -223,7 +223,7 @@ def test_who_goes_on_after_a_signal_has_each_group_once(publisher, again, start_
 def test_lines_go_on_where_a_signal_came(publisher, settings, start_replay, replay):
     publisher.run(12)
     settle(settings)
-    process = start_replay(settings.bootstrap_servers, "--speed", "4")
+    process = start_replay(settings.bootstrap_servers, "--speed", "0.5")
     first = [process.stdout.readline() for _ in range(3)]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=timeout_s(60))
@@ -259,7 +259,7 @@ def test_a_signal_ends_it_also_where_the_broker_does_not_answer(own_kafka, topic
     settle(settings)
     options = {"TRAPLINE_BROKER_WAIT_S": "600", "TRAPLINE_READ_AHEAD_GROUPS": "1"}
     topic = make_topic(settings, f"{topic_prefix}-copy")
-    process = start_replay(own_kafka.bootstrap_servers, "--speed", "2", "--to-topic", topic, **options)
+    process = start_replay(own_kafka.bootstrap_servers, "--speed", "0.5", "--to-topic", topic, **options)
     wait_until(lambda: groups_of(settings, topic), "a group", 60)
     own_kafka.pause()
     try:
@@ -376,7 +376,7 @@ def test_another_cluster_that_dies_in_the_middle(publisher, own_kafka, start_rep
     config = tmp_path / "other.toml"
     config.write_text(f'bootstrap_servers = "{own_kafka.bootstrap_servers}"\n')
     there = make_topics(own_kafka.bootstrap_servers, topic_prefix)  # the same prefix, elsewhere
-    options = ["--speed", "4", "--to-prefix", topic_prefix, "--to-config", config]
+    options = ["--speed", "0.5", "--to-prefix", topic_prefix, "--to-config", config]
     process = start_replay(settings.bootstrap_servers, *options, TRAPLINE_BROKER_WAIT_S="3")
     wait_until(lambda: len(groups_of(there)) > 1, "two groups", 60)
     own_kafka.kill()
