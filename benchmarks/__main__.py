@@ -34,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[Bed, Plan], Iterator[Figure]]] = {
     "history": history_bench.measure,
     "serve": serve_bench.measure,
     "replay": replay_bench.measure,
+    "serve-memory": serve_bench.measure_memory,
 }
 
 

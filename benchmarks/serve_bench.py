@@ -5,7 +5,6 @@ over a short history and over one four times as long, each longer than all that 
 """
 
 import json
-import statistics
 from collections.abc import Iterator
 
 from benchmarks.bed import Bed
@@ -23,13 +22,10 @@ _RUN_S = 120.0
 
 
 def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
-    """Median and 99th percentile over each round's groups; then memory."""
-    yield from _punctuality(bed, plan)
-    yield _memory(bed, plan)
-
-
-def _punctuality(bed: Bed, plan: Plan) -> Iterator[Figure]:
+    """Median and 99th percentile over each round's groups, a second apart."""
     late: list[list[float]] = []
+    began: list[float] = []
+    floor: list[float] = []
     groups = plan.latency_groups
     with Lane(bed, "serve") as lane:
         fill_raw(lane, LARGE, groups)
@@ -37,14 +33,11 @@ def _punctuality(bed: Bed, plan: Plan) -> Iterator[Figure]:
         await_groups(lane, groups, _RUN_S)
         lane.stop()
         for _ in range(plan.rounds):
-            server = lane.server("benchmarks.serve_process", "--speed=1")
-            client = lane.start("client", "benchmarks.first_bytes")
-            client.wait(_RUN_S, lane.processes)
-            server.wait(_RUN_S)
-            due = [due_s for _, due_s in json.loads(server.output)]
-            came = json.loads(client.output)
-            late.append([1000 * (c - d) for c, d in zip(came, due, strict=True)][plan.latency_skip :])
-            lane.stop()
+            one, began_of_one = _lateness_ms(lane, "benchmarks.serve_process", "--speed=1")
+            late.append(one[plan.latency_skip :])
+            began += began_of_one[plan.latency_skip :]
+            bare, _ = _lateness_ms(lane, "benchmarks.serve_floor", f"--groups={groups}")
+            floor += bare[plan.latency_skip :]
     every = [each for one in late for each in one]
     for percent, target in ((50, P50), (99, P99)):
         yield of_rounds(
@@ -52,11 +45,27 @@ def _punctuality(bed: Bed, plan: Plan) -> Iterator[Figure]:
             [percentile(one, percent) for one in late],
             "ms",
             target,
-            {"of all rounds ms": percentile(every, percent), "mean ms": statistics.fmean(every)},
+            {
+                "of all rounds ms": percentile(every, percent),
+                "until sending began ms": percentile(began, percent),
+                "bare loop ms": percentile(floor, percent),
+            },
         )
 
 
-def _memory(bed: Bed, plan: Plan) -> Figure:
+def _lateness_ms(lane: Lane, module: str, *options: str) -> tuple[list[float], list[float]]:
+    """For each group: from due to the first byte at the client, and to where sending began."""
+    server = lane.server(module, *options)
+    client = lane.start("client", "benchmarks.first_bytes")
+    client.wait(_RUN_S, lane.processes)
+    server.wait(_RUN_S)
+    sent, came = json.loads(server.output), json.loads(client.output)
+    lane.stop()
+    late = [1000 * (came_s - due_s) for (_, due_s, _), came_s in zip(sent, came, strict=True)]
+    return late, [1000 * (began_s - due_s) for _, due_s, began_s in sent]
+
+
+def measure_memory(bed: Bed, plan: Plan) -> Iterator[Figure]:
     """By how much the most memory grows where history is four times as long."""
     groups = plan.memory_groups
     with Lane(bed, "serve-memory") as lane:
@@ -72,7 +81,7 @@ def _memory(bed: Bed, plan: Plan) -> Figure:
             peaks.append(server.peak_bytes / 1e6)
             lane.stop()
     short, long = peaks
-    return Figure(
+    yield Figure(
         f"serve, resident, {groups} groups over a quarter of them",
         long - short,
         "MB more",
