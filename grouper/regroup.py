@@ -216,15 +216,16 @@ class Regrouping:
                 for message in messages:
                     owned.state.handle(message, now_s)
                     last_append_ms = message.timestamp()[1]
-                self._publish(consumer, owned, commit_after_s=self._settings.commit_interval_s)
+                if not self._publish(consumer, owned, begin, self._settings.commit_interval_s):
+                    return False
                 owned.session.serve()
-                self.result.done = self._done_before + max(0, at - begin)
-                self._on_progress(self.result)
+                self._tell(at - begin)
             if owned.state.open_groups and self._nothing_more(consumer, number, end, last_append_ms):
                 owned.state.close_quiet(math.inf, -math.inf)
-            self._publish(consumer, owned, commit_after_s=0.0)
-            if self._shutdown.requested and owned.state.open_groups:
+            if not self._publish(consumer, owned, begin, 0.0):
                 return False
+            if self._shutdown.requested and owned.state.open_groups:
+                return False  # perhaps it was not waited long enough for more
             self.result.cut += owned.state.open_groups
         finally:
             consumer.unassign()
@@ -293,14 +294,24 @@ class Regrouping:
             self._shutdown.wait(_END_QUERY_S)
         return False
 
-    def _publish(self, consumer: LogConsumer, owned: Owned, commit_after_s: float) -> None:
+    def _tell(self, done: int) -> None:
+        self.result.done = self._done_before + max(0, done)
+        self._on_progress(self.result)
+
+    def _publish(self, consumer: LogConsumer, owned: Owned, begin: int, commit_after_s: float) -> bool:
+        """Publish all that is closed; False where a stop was asked for before that.
+
+        What is left then is closed again by the run that goes on.
+        """
         state = owned.state
         while True:
             publication = state.publication(
                 self._settings.transaction_max_bytes, self._settings.transaction_max_groups
             ) or state.progress(time.monotonic(), commit_after_s)
             if publication is None:
-                return
+                return True
+            if self._shutdown.requested:
+                return False
             try:
                 offsets = owned.session.publish(publication, state.entries, consumer)
             except TransactionAbortedError as error:
@@ -314,6 +325,7 @@ class Regrouping:
             self._failures = 0
             state.published(publication, offsets)
             self._count(publication)
+            self._tell(publication.read_to - begin)
 
     def _count(self, publication: Publication) -> None:
         first = [group for group in publication.groups if group.revision == FIRST_REVISION]
