@@ -53,11 +53,11 @@ _PERMANENT: Final = frozenset(
 class Republisher:
     """Writes groups of the past into a destination. An outlet of a replay.
 
-    Attributes:
-        doubt: what is to be said if the process ends now; None: nothing, what is done is known.
-
     There is one for a destination at a time: a second one takes over, and the first one ends by an error.
     Its transactional id, TOPIC-replay, is none that a grouper can have: those end with a number.
+
+    Attributes:
+        doubt: what is to be said if the process ends now; None: nothing, what is done is known.
     """
 
     def __init__(
