@@ -21,6 +21,7 @@ from schemas.timestamp import parse_key
 READ_DEADLINE_S = 75.0
 _QUERY_TIMEOUT_S = 10.0
 _BATCH = 5_000
+_BATCH_S = 0.05  # as long as this it is waited for, though the end may be among what has come
 _CACHED_ENTRIES = 1_024
 _READ_AHEAD = 256
 
@@ -71,7 +72,7 @@ class CatalogueLog:
         deadline_s = time.monotonic() + READ_DEADLINE_S
         try:
             while True:
-                for message in self._consumer.consume(_BATCH, 0.2):
+                for message in self._consumer.consume(_BATCH, _BATCH_S):
                     error = message.error()
                     if error is None:
                         if (message.offset() or 0) >= end:

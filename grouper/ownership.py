@@ -18,6 +18,10 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
+# A recovery reads the catalogue to its end three times, and the broker holds back the answer that there is no
+# more for as long as this. Partitions are taken over one after the other.
+_CATALOGUE_WAIT_MS = 20
+
 
 @dataclass(slots=True)
 class Owned:
@@ -126,7 +130,9 @@ class Ownership:
         )
 
     def _catalogue(self, partition: int) -> CatalogueLog:
-        consumer = log_consumer(self._settings, group_id=None, enable_partition_eof=True)
+        consumer = log_consumer(
+            self._settings, group_id=None, enable_partition_eof=True, fetch_wait_ms=_CATALOGUE_WAIT_MS
+        )
         return CatalogueLog(
             consumer,
             self._names.catalogue,
