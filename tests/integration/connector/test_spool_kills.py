@@ -1,10 +1,11 @@
 """`spool: through`, the connector killed -9 again and again under load: no fully read frame is missing.
 
-A short form by default. The long one:
+With Kafka there, and with Kafka stopped or dead at every other kill. A short form by default. The long one:
 
     TRAPLINE_TEST_CONNECTOR_KILLS=50 pytest tests/integration/connector/test_spool_kills.py -s
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -27,9 +28,48 @@ SEED = 4
 SOURCES = ("sb0", "sb1", "sb2")
 KIB = 1024
 WAYS = [*(step.value for step in Step), "anywhere"]
+# Without Kafka nothing is acknowledged, and nothing is released.
+WAYS_WITHOUT_KAFKA = [
+    *(step.value for step in (Step.BEFORE_APPEND, Step.AFTER_APPEND, Step.AFTER_PRODUCE)),
+    "anywhere",
+]
 
 
 def test_no_frame_that_was_read_in_full_is_missing(kafka, topic_prefix, tmp_path, capsys):
+    lives = [(way, contextlib.nullcontext()) for _, way in zip(range(KILLS), itertools.cycle(WAYS))]
+    _kill_again_and_again(kafka, topic_prefix, tmp_path, lives, capsys)
+
+
+def test_no_frame_that_was_read_in_full_is_missing_without_kafka(own_kafka, topic_prefix, tmp_path, capsys):
+    """Every other life of the connector is one without Kafka: stopped in turn, or dead."""
+    outages = itertools.cycle((_stopped, _dead))
+    ways, without = itertools.cycle(WAYS), itertools.cycle(WAYS_WITHOUT_KAFKA)
+    lives = [
+        (next(without), next(outages)(own_kafka)) if number % 2 else (next(ways), contextlib.nullcontext())
+        for number in range(KILLS)
+    ]
+    _kill_again_and_again(own_kafka, topic_prefix, tmp_path, lives, capsys)
+
+
+@contextlib.contextmanager
+def _stopped(own_kafka):
+    """Its connections stay, and nothing is answered."""
+    own_kafka.pause()
+    try:
+        yield
+    finally:
+        own_kafka.resume()
+
+
+@contextlib.contextmanager
+def _dead(own_kafka):
+    own_kafka.kill()
+    yield
+    own_kafka.start()
+
+
+def _kill_again_and_again(kafka, topic_prefix, tmp_path, lives, capsys):
+    """A kill at the end of each life: where, and in which circumstances."""
     names = make_topics(kafka.bootstrap_servers, topic_prefix)
     truth = tmp_path / "truth.jsonl"
     settings = EmulatorSettings(
@@ -57,12 +97,13 @@ def test_no_frame_that_was_read_in_full_is_missing(kafka, topic_prefix, tmp_path
             reconnect_max_s=0.1,
             flush_timeout_s=timeout_s(30),
         )
-        for _, way in zip(range(KILLS), itertools.cycle(WAYS), strict=False):
-            if way == "anywhere":
-                connector.live_until_frames(chance.randint(20, 300))
-            else:
-                most = 20 if way == Step.RELEASING else 300
-                connector.live_until_step(way, chance.randint(1, most))
+        for way, circumstances in lives:
+            with circumstances:
+                if way == "anywhere":
+                    connector.live_until_frames(chance.randint(20, 300))
+                else:
+                    most = 20 if way == Step.RELEASING else 300
+                    connector.live_until_step(way, chance.randint(1, most))
     # The sources are gone; what the last life left is sent.
     spool = tmp_path / "spool"
     connector.live_and_stop(lambda: not any(spool.rglob("*.frames")))
@@ -99,9 +140,7 @@ def test_no_frame_that_was_read_in_full_is_missing(kafka, topic_prefix, tmp_path
         totals.update(never_read=len(set(given) - set(read)), missing=len(set(read) - set(there)))
     assert sum(boundary.values()) == totals["missing"] <= KILLS * len(SOURCES)
     assert totals["again"] > 0
-    assert sorted(run.killed_at or "anywhere" for run in runs[:-1]) == sorted(
-        way for _, way in zip(range(KILLS), itertools.cycle(WAYS), strict=False)
-    )
+    assert [run.killed_at or "anywhere" for run in runs[:-1]] == [way for way, _ in lives]
     with capsys.disabled():
         sys.stdout.write(f"\n{dict(totals)}; missing at the boundary of a kill: {dict(boundary)}\n")
     _once_after_the_grouper(RawTopic(kafka.bootstrap_servers, topic_prefix, SOURCES), raw)

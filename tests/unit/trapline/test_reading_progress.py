@@ -34,7 +34,7 @@ def test_without_a_terminal_lines_say_how_far_it_is_and_how_long_it_takes(monkey
         "2026-11-23T10:00:30.000000Z",
     ]
     # 20 s for a quarter; 30 s for three quarters.
-    assert [line.get("left") for line in lines] == [None, "0:01:00", "0:00:10"]
+    assert [line["left"] for line in lines] == ["-", "1 min 00 s", "10.0 s"]
 
 
 def test_a_quiet_one_says_nothing(monkeypatch):
