@@ -1,9 +1,11 @@
 """Faults of Kafka itself: nodes dead, stopped, restarted, without disk. None of ours is restarted for it."""
 
+import errno
 import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import psutil
 
@@ -117,9 +119,7 @@ def disk_full(system: System, _blow: Blow) -> Effect:
     node = system.kafka.nodes[0]
     pids = _pids_of_ours(system)
     at = time.time()
-    with (system.small_disk / "ballast").open("wb") as ballast:
-        left = shutil.disk_usage(system.small_disk).free
-        os.posix_fallocate(ballast.fileno(), 0, left)
+    _fill(system.small_disk)
     status = wait_until(lambda: _status(node, 0.0), "the node without disk to end", 120)
     full = "No space left on device" in (node.folder / "kafka.log").read_text(errors="replace") + (
         node.folder / "jvm.log"
@@ -133,6 +133,20 @@ def disk_full(system: System, _blow: Blow) -> Effect:
         began_s=at,
         clear_s=again if system.layout.nodes == 1 else at,
     )
+
+
+def _fill(disk: Path) -> None:
+    """Take all that is left; the node on it takes some at the same time."""
+    with (disk / "ballast").open("wb") as ballast:
+        taken = 0
+        while left := shutil.disk_usage(disk).free:
+            try:
+                os.posix_fallocate(ballast.fileno(), taken, left)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            else:
+                taken += left
 
 
 def _nodes(system: System, blow: Blow) -> list[NodeProcess]:

@@ -128,6 +128,7 @@ def _judged(system: System, effects: list[Effect], tell: Tell) -> Verdict:
     )
     problems = []
     for worker in [*system.connectors, *system.groupers, system.workers["reader"]]:
+        worker.wait_until_up()
         status = worker.terminate()
         if status not in {0, 130} and worker is not system.workers["reader"]:
             problems.append(f"{worker.name} stopped with status {status}: {worker.last_words()}")

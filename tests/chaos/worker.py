@@ -100,6 +100,14 @@ class Worker:
         self._reader = threading.Thread(target=self._read, args=(self._process, self.life), daemon=True)
         self._reader.start()
 
+    def wait_until_up(self) -> None:
+        """Until its present life has said something, or ended: before that a SIGTERM just ends it."""
+        wait_until(
+            lambda: self.log.stat().st_size or self._has_printed() or not self.alive,
+            f"{self.name} to be up",
+            60,
+        )
+
     def kill(self) -> int:
         """SIGKILL; its exit status."""
         self.expected_end = True
@@ -142,6 +150,9 @@ class Worker:
 
     def last_words(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:])
+
+    def _has_printed(self) -> bool:
+        return any(life == self.life for _, life, _ in list(self.lines))
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None:
