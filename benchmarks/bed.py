@@ -30,9 +30,14 @@ _WARM_RECORD = bytes(4 * 1024**2)
 class Bed:
     """An embedded Kafka of its own in a temporary folder; both are gone at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int = 1) -> None:
+        """Prepare.
+
+        Args:
+            nodes: of Kafka.
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="trapline-bench-"))
-        self.kafka = EmbeddedKafka(self.folder / "kafka")
+        self.kafka = EmbeddedKafka(self.folder / "kafka", nodes=nodes)
 
     def __enter__(self) -> Self:
         try:
@@ -57,9 +62,12 @@ class Bed:
         """An admin client; one, since answers end with their client."""
         return admin_client(self.settings("bench"))
 
-    def create_topics(self, prefix: str, grouper_group_id: str) -> None:
+    def create_topics(self, prefix: str, grouper_group_id: str, partitions: int = 1) -> None:
         """Make the topics of a prefix that do not exist; a grouper of that group id begins at the start."""
-        overrides = self._overrides(prefix) | {"grouper_group_id": grouper_group_id}
+        overrides = self._overrides(prefix) | {
+            "grouper_group_id": grouper_group_id,
+            "partitions": partitions,
+        }
         create_topics(load_settings(TopicsSettings, overrides=overrides, known=()))
 
     def delete_topics(self, *topics: str) -> None:
@@ -87,11 +95,13 @@ class Bed:
     def _free_deleted_topics_at_once(self) -> None:
         """Kafka keeps deleted files for a minute; at a gigabyte a round that would be tens of them."""
         admin = self.admin
-        (node,) = admin.describe_cluster(request_timeout=_ASK_S).result(_ASK_S).nodes
-        entry = ConfigEntry("log.segment.delete.delay.ms", "500", incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ResourceType.BROKER, str(node.id), incremental_configs=[entry])
-        (answer,) = admin.incremental_alter_configs([resource], request_timeout=_ASK_S).values()
-        answer.result(_ASK_S)
+        for node in admin.describe_cluster(request_timeout=_ASK_S).result(_ASK_S).nodes:
+            entry = ConfigEntry(
+                "log.segment.delete.delay.ms", "500", incremental_operation=AlterConfigOpType.SET
+            )
+            resource = ConfigResource(ResourceType.BROKER, str(node.id), incremental_configs=[entry])
+            (answer,) = admin.incremental_alter_configs([resource], request_timeout=_ASK_S).values()
+            answer.result(_ASK_S)
 
     def _end(self) -> None:
         self.kafka.stop()
