@@ -64,13 +64,21 @@ def list_(
     """Print a line a reject, the oldest first (of several partitions, one after the other).
 
     The line: where it lies (for `show`), when it came there, reason, source, who rejected it, where in raw
-    it was, how many bytes, and what was wrong.
-    """
+    it was, how many bytes, and what was wrong. Where there is none, a line on stderr says so.
+
+    \b
+    Exit status: 0 done, also where there is none; 1 an error; 2 a wrong option.
+    """  # noqa: D301 - click's mark, not an escape
     wanted = Wanted(frozenset(map(RejectReason, reasons)), frozenset(sources))
+    found = False
     with _rejects(settings) as rejects:
         for reject in rejects.all(wanted) if last is None else rejects.last(last, wanted):
+            found = True
             sys.stdout.write((_json_line(reject) if as_json else _line(reject)) + "\n")
             sys.stdout.flush()
+    if not found and last != 0:
+        kind = " of these" if reasons or sources else ""
+        click.echo(f"trapline: {settings.topics.rejects} holds no reject{kind}", err=True)
 
 
 def _place(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[int, int]:
