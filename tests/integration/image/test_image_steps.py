@@ -35,7 +35,7 @@ IMAGE_ENVIRONMENT = dict(
 )
 
 
-UNTIL_STOPPED = ("connector", "grouper")
+UNTIL_STOPPED = ("connector", "grouper", "status")
 
 
 @dataclass(frozen=True)
