@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from confluent_kafka import KafkaException
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from consumer.errors import DestinationError
-from consumer.settings import ConsumerSettings, settings_with
+from consumer.settings import ConsumerSettings, TargetSettings, settings_with
 from runtime.errors import AccessDeniedError, KafkaUnavailableError, MissingTopicError
 from runtime.kafka import (
     KafkaAdmin,
@@ -33,22 +32,6 @@ from schemas.topics import TopicNames, TopicSpec, check_topic_name, topic_specs
 _OF_ANY_TOPIC: Final = ("max.message.bytes", "cleanup.policy")
 
 log = get_logger(__name__)
-
-
-class TargetSettings(TraplineSettings):
-    """The settings of another cluster: a TOML file's alone. The environment is that of the one we read."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given, and the defaults."""
-        return (init_settings,)
 
 
 def target_settings(

@@ -1,9 +1,10 @@
-"""What a reader of groups can be told, and what the TraP drop-in can be told besides."""
+"""What a reader of groups can be told, and what the TraP drop-in and replays can be told besides."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from consumer.selection import parse_require
 from consumer.start import parse_start
@@ -101,3 +102,19 @@ class TrapSettings(ConsumerSettings):
     def consumer_group_id(self) -> str:
         """The consumer group of the TraP drop-in."""
         return self.trap_group_id or f"{self.topic_prefix}.trap"
+
+
+class TargetSettings(TraplineSettings):
+    """The settings of another cluster: a TOML file's alone. The environment is that of the one we read."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, and the defaults."""
+        return (init_settings,)

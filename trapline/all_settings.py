@@ -7,7 +7,7 @@ from audit.settings import AuditSettings
 from connector.capture_settings import CaptureSettings
 from connector.settings import ConnectorSettings
 from consumer.serving.settings import ServeSettings
-from consumer.settings import ConsumerSettings, TrapSettings
+from consumer.settings import ConsumerSettings, TargetSettings, TrapSettings
 from emulator.settings import EmulatorSettings
 from grouper.regroup_settings import RegroupSettings
 from grouper.settings import GrouperSettings
@@ -29,6 +29,7 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     RegroupSettings,
     ServeSettings,
     StatusSettings,
+    TargetSettings,
     TopicsSettings,
     TrapSettings,
 )
