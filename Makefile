@@ -63,7 +63,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev
-	$(BIN)/pytest tests/unit tests/fuzz
+	$(BIN)/pytest tests/unit tests/fuzz --numprocesses 2
 
 check: lint unit
 

@@ -9,7 +9,7 @@ from runtime.errors import SettingsError
 from runtime.health import HealthServer, Heartbeat
 from runtime.metrics import show_build_info
 
-SCRAPES = Counter("trapline_tested_scrapes_total", "Counted by a test.")
+SCRAPES = Counter("tested_scrapes_total", "Counted by a test.")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_metrics(server):
     show_build_info("tested")
     status, text = get(server, "/metrics")
     assert status == 200
-    assert "trapline_tested_scrapes_total 3.0" in text
+    assert "tested_scrapes_total 3.0" in text
     assert 'trapline_build_info{confluent_kafka="' in text
     assert 'room="tested"' in text
 
