@@ -1,6 +1,5 @@
 """What goes wrong around the grouper: it goes on by itself, or stops and says what helps."""
 
-import subprocess
 import threading
 import time
 
@@ -17,6 +16,7 @@ from runtime.health import Heartbeat
 from runtime.shutdown import Shutdown
 from schemas.topics import RECORD_HEADROOM
 from tests.integration.grouper.test_grouping import committed, metric, set_topic, wait_for_groups
+from tests.support.foreign_headers import put_with_headers
 from tests.support.grouping import grouping, settings_of
 from tests.support.groups_reader import read_all
 from tests.support.raw_topic import RawTopic, at
@@ -144,8 +144,7 @@ def test_a_static_name_used_twice_is_named(raw):
 
 
 def test_a_header_whose_name_is_no_utf8_is_rejected_and_the_rest_goes_on(raw):
-    arguments = ["-b", raw.bootstrap_servers, "-t", raw.names.raw, "-k", "key", "-H", b"\xff\xfe=1"]
-    subprocess.run(["kcat", "-P", *arguments], input=b"value", check=True, timeout=timeout_s(30))
+    put_with_headers(raw.bootstrap_servers, raw.names.raw, b"key", b"value", [(b"\xff\xfe", b"1")])
     raw.send(at(0))
     with grouping(raw):
         wait_for_groups(raw, 1)
