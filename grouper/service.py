@@ -21,6 +21,7 @@ from grouper.steps import OnStep, no_step
 from grouper.topics import wait_for_topics
 from runtime.health import Heartbeat
 from runtime.kafka import LogConsumer, explain, kafka_error, log_consumer
+from runtime.kafka_probe import KafkaProbe
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
 from schemas.topics import TopicNames
@@ -62,6 +63,7 @@ class GrouperService:
         self._settings = settings
         self._names = TopicNames(settings.topic_prefix)
         self._heartbeat = heartbeat
+        self._probe = KafkaProbe(settings)
         self._ownership = Ownership(settings, self._give_up, on_step)
         self._quiet = QuietWatch(self._names.raw)
         self._owned: dict[int, Owned] = {}
@@ -73,9 +75,15 @@ class GrouperService:
         metrics.touch(tuple(source.name for source in settings.sources))
 
     def not_ready(self) -> str | None:
-        """Why the grouper is not ready; None when it is. A hot standby without a partition is ready."""
+        """Why the grouper is not ready; None when it is. A hot standby without a partition is ready.
+
+        Kafka is asked too: a member of the consumer group stays one for itself, however long Kafka is away.
+        """
+        problem = self._probe.problem()
+        if problem is not None:
+            return problem
         if not self._joined:
-            return "not yet a member of the consumer group: is Kafka reachable, and does the topic exist?"
+            return "not yet a member of the consumer group: does the topic exist?"
         return None
 
     def run(self, shutdown: Shutdown) -> Summary:

@@ -1,4 +1,4 @@
-"""`trapline connector` as a process of its own, for signals and exit statuses."""
+"""`trapline connector`, or another service's verb, as a process of its own, for signals and exit statuses."""
 
 import json
 import os
@@ -20,12 +20,19 @@ from tests.support.waiting import timeout_s, wait_until
 class ConnectorProcess:
     """Runs while it is entered; killed at the end if it still does."""
 
-    def __init__(self, bootstrap_servers: str, prefix: str, *options: str, **environment: str) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        prefix: str,
+        *options: str,
+        verb: str = "connector",
+        **environment: str,
+    ) -> None:
         self._command = [
             sys.executable,
             "-m",
             "trapline",
-            "connector",
+            verb,
             f"--bootstrap-servers={bootstrap_servers}",
             f"--topic-prefix={prefix}",
             "--log-format=json",
