@@ -7,7 +7,7 @@ touches Kafka's client.
 import math
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import cast
@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from consumer.catalogue import Catalogue, catalogue_consumer
 from consumer.committer import Committer
-from consumer.errors import GapError, StreamError
+from consumer.errors import GapError, StartError, StreamError
 from consumer.group_order import Merge
 from consumer.groups_topic import ASK_S, GroupsTopic, StreamClosed
 from consumer.kafka_errors import NO_TOPIC, is_gap, stream_error
@@ -28,7 +28,7 @@ from consumer.read_ahead import ReadAhead
 from consumer.revisions import newest_revisions
 from consumer.selection import Revisions, Selection
 from consumer.settings import ConsumerSettings
-from consumer.start import Start
+from consumer.start import AtOffset, Start
 from runtime.kafka import log_consumer
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
@@ -120,6 +120,7 @@ class Fetcher:
 
     def _read(self) -> None:
         partitions = self._topic.connect(self._plan.settings.broker_wait_s)
+        self._check_partitions(partitions)
         if self._plan.group_id is None:
             self._begin(self._consumer, partitions, {})
         else:
@@ -138,6 +139,13 @@ class Fetcher:
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
             else:
                 self._on_message(message)
+
+    def _check_partitions(self, partitions: Collection[int]) -> None:
+        """A partition that is named and not there would be waited for in silence."""
+        start = self._plan.start
+        for partition in start.offsets if isinstance(start, AtOffset) else ():
+            if partition not in partitions:
+                raise StartError(f"{self._topic.name} has no partition {partition}: it has {len(partitions)}")
 
     def _linger(self) -> None:
         """After a failure: stay a member while groups read before it are handed out and committed."""

@@ -48,7 +48,7 @@ def find_positions(
     open_catalogue: Callable[[], Catalogue],
     wanted: Callable[[CatalogueEntry], bool],
 ) -> dict[int, Position]:
-    """Where to begin reading each partition.
+    """Where to begin reading each partition; one that is not to be read is not in it.
 
     Args:
         start: what the user asked for.
@@ -62,6 +62,8 @@ def find_positions(
         KafkaException: a broker did not answer; the call can be made again.
     """
     # The bounds come first: what is published while the catalogue is read then lies after them.
+    if isinstance(start, AtOffset):
+        partitions = [partition for partition in partitions if partition in start.offsets]
     of_groups = {partition: bounds(partition) for partition in partitions}
     match start:
         case Beginning():
@@ -69,7 +71,7 @@ def find_positions(
         case End():
             return {p: Position(end) for p, (_, end) in of_groups.items()}
         case AtOffset(offsets):
-            return {p: _at_offset(offsets.get(p), p, *of_groups[p]) for p in partitions}
+            return {p: _at_offset(offsets[p], p, *of_groups[p]) for p in partitions}
         case AtTime(timestamp_us):
             catalogue = open_catalogue()
             try:
@@ -86,9 +88,7 @@ def find_positions(
             return {p: _clamped(firsts[p], p, *of_groups[p]) for p in partitions}
 
 
-def _at_offset(offset: int | None, partition: int, low: int, end: int) -> Position:
-    if offset is None:
-        return Position(end)
+def _at_offset(offset: int, partition: int, low: int, end: int) -> Position:
     if not 0 <= offset <= end:
         raise StartError(
             f"offset {offset} is not in partition {partition} of the groups topic: it has {low} to {end}"

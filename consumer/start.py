@@ -43,7 +43,7 @@ class AtOffset:
     """The record at this offset of the groups topic, or the first readable one after it.
 
     Attributes:
-        offsets: by partition; partitions that are not named start at their end.
+        offsets: by partition; partitions that are not named are not read.
     """
 
     offsets: Mapping[int, int]

@@ -102,6 +102,25 @@ def test_where_it_starts_and_what_it_leaves_out(publisher, tail, options, expect
     assert [line[17:19] for line in lines] == expected
 
 
+@pytest.mark.parametrize("partitions", [2])
+def test_partitions_that_no_offset_names_are_left_out(publisher, tail):
+    publisher.publish(START_US, partition=0)
+    process = tail("--offset", "0:0", "--limit", "2")
+    first = process.stdout.readline()
+    publisher.publish(START_US + SECOND_US, partition=1)  # new ones, too
+    publisher.publish(START_US + 2 * SECOND_US, partition=0)
+    status, lines, err = ended(process)
+    assert status == 0, err
+    assert [line[17:19] for line in (first, *lines)] == ["00", "02"]
+
+
+def test_a_partition_that_is_not_there_is_said(publisher, tail):
+    publisher.publish(START_US)
+    status, _, err = ended(tail("--offset", "7:0"))
+    assert status == 1
+    assert "has no partition 7: it has 1" in err
+
+
 def test_it_ends_when_nothing_comes(publisher, tail):
     publisher.run(2)
     status, lines, err = ended(tail("--from-beginning", "--idle-timeout", "2"))
