@@ -79,7 +79,9 @@ def configure_logs(level: str = "info", log_format: str = "auto", stream: TextIO
     ending: list[Processor]
     if console:
         # Plain tracebacks: the rich ones print local variables, which may hold secrets.
+        # Formatted before they are masked: a secret can be in the text of an exception.
         ending = [
+            structlog.processors.format_exc_info,
             redact,
             structlog.dev.ConsoleRenderer(
                 colors=terminal, timestamp_key="time", exception_formatter=structlog.dev.plain_traceback

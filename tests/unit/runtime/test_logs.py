@@ -89,6 +89,20 @@ def test_secrets_are_masked(stream):
     assert "with base 10: '***'" in third["exception"]
 
 
+def test_secrets_are_masked_in_tracebacks_for_people_too(stream):
+    logs.hide_secrets(["hunter2"])
+    logs.configure_logs("info", "console", stream)
+    try:
+        int("hunter2")
+    except ValueError:
+        logs.get_logger("room").exception("failed")
+    text = stream.getvalue()
+    assert "with base 10: '***'" in text
+    assert "Traceback" in text
+    assert "\n  File " in text  # in lines, as Python lays it out
+    assert "hunter2" not in text
+
+
 @pytest.mark.usefixtures("secrets")
 def test_a_library_s_user_gets_plain_records(root, caplog):
     logs.hide_secrets(["hunter2"])
