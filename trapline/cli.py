@@ -132,8 +132,7 @@ def run(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one way out
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _misused(error)
     except TraplineError as error:
         return _failed(error)
     except OSError as error:
@@ -144,6 +143,19 @@ def run(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one way out
             raise
         return _failed(ours)
     return status if isinstance(status, int) else EXIT_OK
+
+
+def _misused(error: click.ClickException) -> int:
+    """What click found, in our form; the usage line before it."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        if not error.format_message() or type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # the help itself
+            return error.exit_code
+        click.echo(context.get_usage(), err=True)
+        click.echo(f"Try '{context.command_path} -h' for help.", err=True)
+    click.echo(f"trapline: error: {error.format_message()}", err=True)
+    return error.exit_code
 
 
 def _failed(error: TraplineError) -> int:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from emulator.settings import EmulatorSettings
 from runtime.logs import configure_logs
+from runtime.settings import load_settings
 from trapline.demo.show import Demo, Scale, summary
 from trapline.verb import Verb
 
@@ -53,6 +55,12 @@ def command(groups: int, sources: int, size: str, rate: float, output: Path) -> 
     sent. The exit status is 0 only if every group was complete and equal to it.
     """
     configure_logs("warning", "auto")
+    # Judged before anything is started; what is wrong here would end the image servers later.
+    load_settings(
+        EmulatorSettings,
+        overrides={"emulator_sources": sources, "emulator_size": size, "emulator_rate": f"{rate:g}"},
+        option_names={"emulator_sources": "--sources", "emulator_size": "--size", "emulator_rate": "--rate"},
+    )
     output.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=output))
     demo = Demo(Scale(groups, sources, size, rate), folder, lambda line: print(line, flush=True))

@@ -10,6 +10,13 @@ from runtime.settings import CommandLine, ProcessSettings
 FolderPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
+def _one_or_three(nodes: int | None) -> int | None:
+    """Two would stop when either dies, and more than three is what a real cluster is for."""
+    if nodes not in {None, 1, 3}:
+        raise ValueError("is neither 1 nor 3")
+    return nodes
+
+
 class BrokerSettings(ProcessSettings):
     """Settings of `trapline broker`."""
 
@@ -25,10 +32,10 @@ class BrokerSettings(ProcessSettings):
         description="Port of clients on 127.0.0.1; 0: the one used with this data before, or any free one. "
         "Further nodes have the next ones.",
     )
-    broker_nodes: Annotated[int | None, CommandLine(option="--nodes", metavar="1|3")] = Field(
+    broker_nodes: Annotated[
+        int | None, AfterValidator(_one_or_three), CommandLine(option="--nodes", metavar="1|3")
+    ] = Field(
         default=None,
-        ge=1,
-        le=5,
         description="Nodes of the cluster, a process each, about 0.65 GB of memory each; their ports follow "
         "on --port. With 3, each record is on three of them and acknowledged by two, and any one may "
         "die. Without it: as many as the data folder has, a new one has 1.",

@@ -132,9 +132,9 @@ def test_of_three_nodes_one_may_die_and_comes_back(start):
     consumer.close()
     assert command.end(signal.SIGTERM) == 0
 
-    command = start("--nodes", "2")
+    command = start("--nodes", "1")
     assert command.status() == 1
-    assert "3 nodes, which cannot become 2" in command.err.read_text()
+    assert "3 nodes, which cannot become 1" in command.err.read_text()
 
 
 def test_an_interrupted_start_leaves_nothing_behind(start, tmp_path):

@@ -73,11 +73,17 @@ def test_verbs_of_verbs_have_examples(group, verb, capsys):
         (["topics", "check", "--no-such"], "No such option"),
         (["topics", "check", "--partitions", "x", "--topic-prefix", "a b"], "2 settings are wrong"),
         (["topics", "check", "--config", "gone.toml"], "gone.toml: can't be read"),
+        (["demo", "--size", "abc"], "--size: 'abc' is no image size"),
+        (["demo", "--sources", "9999"], "--sources: "),
+        (["broker", "--nodes", "2"], "--nodes: is neither 1 nor 3"),
     ],
 )
-def test_wrong_usage_ends_with_2(args, words, capsys):
+def test_wrong_usage_ends_with_2(args, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert cli.run(args) == 2
     captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith(("trapline: error: ", "  "))
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
     assert words in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
