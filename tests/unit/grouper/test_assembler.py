@@ -573,6 +573,8 @@ def test_each_revision_is_published_once_and_each_window_has_one_verdict(raws, r
         assert Verdict.UNKNOWN not in verdicts.values()
     if rules.repair_late:
         assert Verdict.LATE not in verdicts.values()
+    else:
+        assert all(group.revision == 1 for group in groups)
     for group in groups:
         for record in group.members:
             assert (raws[record.offset].timestamp, raws[record.offset].source) == (
