@@ -51,6 +51,8 @@ def command(settings: BrokerSettings) -> None:
     )
     with _interruptible():
         try:
+            if settings.broker_ready_file is not None:
+                settings.broker_ready_file.unlink(missing_ok=True)  # of a broker that was killed
             kafka.start()
         finally:
             progress.close()

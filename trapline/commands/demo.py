@@ -1,5 +1,6 @@
 """`trapline demo`: everything at once."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -45,8 +46,8 @@ from trapline.verb import Verb
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo-output"),
     show_default=True,
-    help="Folder for the logs, the truth file, Kafka's data and the last group as FITS; each run makes one "
-    "of its own inside.",
+    help="Folder for the logs, the truth file and the last group as FITS; each run makes one of its own "
+    "inside. Kafka's data is there too, until a run ended well.",
 )
 def command(groups: int, sources: int, size: str, rate: float, output: Path) -> int:
     """Show the main job on this machine: image servers -> connector -> Kafka -> grouper -> reader.
@@ -68,6 +69,8 @@ def command(groups: int, sources: int, size: str, rate: float, output: Path) -> 
     print(f"\n{summary(result)}")
     print(f"Logs of every process are in {folder}.")
     if not result.good:
+        print(f"Kafka's data is kept in {folder / 'kafka'}.")
         sys.stderr.write("trapline: error: the demo did not show what it promises; see above\n")
         return 1
+    shutil.rmtree(folder / "kafka", ignore_errors=True)  # images add up over runs; the FITS file is kept
     return 0
