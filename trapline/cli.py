@@ -49,8 +49,9 @@ Exit status:
   130  interrupted before there was anything to stop cleanly
 
 \b
-Every option is also an environment variable (--topic-prefix: TRAPLINE_TOPIC_PREFIX) and a key of the
-TOML file that --config or TRAPLINE_CONFIG_FILE names (topic_prefix). The command line wins over the
+A setting is an environment variable, a key of the TOML file that --config or TRAPLINE_CONFIG_FILE
+names (topic_prefix for TRAPLINE_TOPIC_PREFIX), and, but for secrets, an option: the verb's help names
+its variable in brackets. Options without one there are options alone. The command line wins over the
 environment, the environment over the file.
 """
 
