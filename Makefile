@@ -27,7 +27,7 @@ ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) helm/documents tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration test-interop test-chart tools fuzz soak chaos bench clean
+.PHONY: help demo test check format lint unit integration test-interop test-chart tools fuzz soak chaos bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile

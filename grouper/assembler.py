@@ -1,7 +1,7 @@
 """The rules of grouping, pure: records of one raw partition in, closed groups out.
 
 No Kafka, no clock, no thread: the time since a record was received is an argument. The rules are those
-of the design, in this order, for each partition:
+of docs/grouping.md, in this order, for each partition:
 
 1. complete: every expected source is present.
 2. overtaken: every missing source that is not silent has shown a later timestamp at an offset after

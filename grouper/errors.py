@@ -1,4 +1,4 @@
-"""What can end a transaction, and what the grouper does about each (the table of kafka-facts)."""
+"""What can end a transaction, and what the grouper does about each (ARCHITECTURE.md, invariants 8, 9, 11)."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
 
