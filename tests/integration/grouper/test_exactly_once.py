@@ -1,5 +1,6 @@
 """Exactly once: the grouper is killed at each step of a transaction, and a reader downstream looks."""
 
+import json
 import time
 from collections import Counter
 
@@ -133,6 +134,8 @@ def test_a_zombies_commit_after_take_over_is_refused(raw, step):
             if step != "committing":
                 # Fenced, it leaves the consumer group and joins it anew, as a grouper without partitions.
                 zombie.wait_for_log("joining the consumer group anew")
+                causes = [json.loads(line)["cause"] for line in zombie.log if "group anew" in line]
+                assert "fenced" in causes[0].lower(), causes
             zombie.wait_for_log("partitions assigned", count=2)
             raw.send(at(2))
             wait_for_groups(raw, 3)
