@@ -10,6 +10,9 @@ from typing import Protocol
 
 from schemas.catalogue import Member
 
+RECENT_GROUPS = 1_024
+"""Groups that are kept as they were published; about 2 KB each, with six members."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedGroup:
@@ -37,7 +40,8 @@ class ClosedGroups:
     """The last `remember` closed timestamps of one partition, each with its latest entry's offset.
 
     Timestamps alone are kept (8 bytes of meaning each); an entry is read back from the catalogue when a
-    window of a closed group turns up, which is rare outside of repeats.
+    window of a closed group turns up. What this life has published latest is kept: with two connectors on
+    the same sources each group's windows come once more right behind it, and Kafka would be asked each time.
     """
 
     def __init__(self, remember: int, reader: EntryReader) -> None:
@@ -45,6 +49,7 @@ class ClosedGroups:
         self._reader = reader
         self._offsets: OrderedDict[int, int] = OrderedDict()
         self._pending: dict[int, PublishedGroup] = {}
+        self._recent: OrderedDict[int, PublishedGroup] = OrderedDict()
         self._oldest_first: list[int] = []
         self._forgot = False
 
@@ -69,14 +74,17 @@ class ClosedGroups:
     def published(self, timestamp_us: int, revision: int, catalogue_offset: int) -> None:
         """Give a closed group the offset its catalogue entry got."""
         if self._pending[timestamp_us].revision == revision:  # else the next revision waits already
-            del self._pending[timestamp_us]
+            self._recent[timestamp_us] = self._pending.pop(timestamp_us)
+            self._recent.move_to_end(timestamp_us)
+            while len(self._recent) > RECENT_GROUPS:
+                self._recent.popitem(last=False)
         self._add(timestamp_us, catalogue_offset)
 
     def latest(self, timestamp_us: int) -> PublishedGroup | None:
         """What a closed group holds; None where retention has taken its catalogue entry."""
-        pending = self._pending.get(timestamp_us)
-        if pending is not None:
-            return pending
+        known = self._pending.get(timestamp_us) or self._recent.get(timestamp_us)
+        if known is not None:
+            return known
         return self._reader.read(self._offsets[timestamp_us])
 
     def is_older(self, timestamp_us: int) -> bool:
@@ -98,5 +106,6 @@ class ClosedGroups:
         self._offsets[timestamp_us] = catalogue_offset
         heapq.heappush(self._oldest_first, timestamp_us)
         while len(self._offsets) > self._remember:
-            self._offsets.popitem(last=False)
+            forgotten, _ = self._offsets.popitem(last=False)
+            self._recent.pop(forgotten, None)
             self._forgot = True
