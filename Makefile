@@ -5,6 +5,7 @@
 #   make check           format, lint, types, import rules, unit tests: under a minute
 #   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
 #   make test-chart      the Helm chart: helm, promtool and kubernetes-validate look at what it renders
+#   make test-cluster    the Helm chart on a real Kubernetes control plane, built with Go; no container runs
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
 #   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn?
@@ -16,6 +17,7 @@ GROUPS ?= 10
 SECONDS ?= 60
 SEED ?= 1
 TARGETS ?=
+ONLY ?=
 
 # Integration tests wait more than they compute: three processes, each with a broker of its own. A test
 # that needs a quiet machine gets longer deadlines instead.
@@ -27,7 +29,7 @@ ROOMS := schemas runtime connector grouper consumer audit emulator trapline
 CODE := $(ROOMS) helm/documents tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint unit integration test-interop test-chart tools fuzz soak chaos bench clean
+.PHONY: help demo test check format lint unit integration test-interop test-chart test-cluster tools fuzz soak chaos bench clean
 
 help:
 	@sed -n 's/^#  *\(make .*\)/\1/p' Makefile
@@ -103,6 +105,8 @@ $(VENV)/.chart: $(VENV)/.dev
 
 test-chart: $(VENV)/.chart tools
 	TRAPLINE_TEST_CHART_TOOLS=$(TOOLS) $(BIN)/pytest tests/chart
+test-cluster: $(VENV)/.dev
+	$(BIN)/python -m tests.cluster $(foreach part,$(ONLY),--only=$(part))
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
