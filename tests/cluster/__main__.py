@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ _VOLUMES = 24  # of each class: those of one variant are not used again by anoth
 def main() -> int:
     """Run what was asked for, and show it."""
     options = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left then either
     try:
         found = tools(_say)
         shutil.rmtree(options.folder, ignore_errors=True)

@@ -190,6 +190,7 @@ class ControlPlane:
             f"--secure-port={self._port()}",
             f"--cert-dir={folder}",
         )
+        port = self._port()
         self._start_program(
             "kwok",
             self._tools.kwok,
@@ -198,7 +199,9 @@ class ControlPlane:
             f"--config={_BARE_PODS}",
             "--manage-all-nodes=false",
             "--manage-nodes-with-label-selector=trapline-test/node=kwok",
-            f"--server-address={HOST}:{self._port()}",
+            f"--server-address={HOST}:{port}",
+            f"--node-ip={HOST}",
+            f"--node-port={port}",
         )
 
     def _write_kubeconfig(self, port: int, token: str, authority: Path) -> None:

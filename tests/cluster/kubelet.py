@@ -22,6 +22,8 @@ from typing import Any, Final, Self
 from tests.cluster.api import MERGE, STRATEGIC, Api, ApiError, Object
 from tests.cluster.control_plane import node
 from tests.cluster.pod_command import pod_command
+from tests.cluster.pod_logs import PodLogs
+from trapline.embedded.ports import HOST
 
 NODE: Final = "native"
 _LOOK_S: Final = 0.2
@@ -34,7 +36,7 @@ class Life:
     """One run of one pod's process.
 
     Attributes:
-        pod: its name.
+        namespace, pod: its name.
         component: connector, grouper, topics or test.
         log: what it wrote.
         started_s, ready_s, stop_s, ended_s: when, seconds since 1970; None: not yet.
@@ -43,6 +45,7 @@ class Life:
         trouble: what a probe or an end without being asked says against it.
     """
 
+    namespace: str
     pod: str
     component: str
     log: Path
@@ -92,6 +95,8 @@ class Kubelet:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._logs = PodLogs(self._folder, self._log_of)
+        self._logs.__enter__()
         self._api.create(node(NODE, managed_by="test"))
         self._tell_of_node()
         self._thread.start()
@@ -102,6 +107,7 @@ class Kubelet:
     ) -> None:
         self._closing.set()
         self._thread.join()
+        self._logs.__exit__(kind, error, trace)
         for each in self._running.values():
             each.process.kill()
             each.process.wait()
@@ -133,7 +139,7 @@ class Kubelet:
         number = len(self._addresses)
         address = self._addresses.setdefault(name, f"127.0.{1 + number // 200}.{2 + number % 200}")
         command = pod_command(self._api, pod, address, self._folder / "volumes" / uid)
-        log = self._folder / f"{name}.{sum(life.pod == name for life in self.lives) + 1}.log"
+        log = self._folder / f"{metadata['namespace']}.{name}.{len(self.lives) + 1}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _LEASH, *command.arguments],
@@ -145,7 +151,7 @@ class Kubelet:
                 start_new_session=True,
             )
         component = metadata["labels"].get("app.kubernetes.io/component", "")
-        life = Life(name, component, log, time.time())
+        life = Life(metadata["namespace"], name, component, log, time.time())
         self.lives.append(life)
         self._running[uid] = running = _Running(pod, address, process, life)
         self._tell(running, "Running", ready=False)
@@ -248,6 +254,10 @@ class Kubelet:
         with _gone_in_between():
             self._api.request("PATCH", path, {"status": status}, kind=STRATEGIC)
 
+    def _log_of(self, namespace: str, pod: str) -> Path | None:
+        logs = [life.log for life in list(self.lives) if (life.namespace, life.pod) == (namespace, pod)]
+        return logs[-1] if logs else None
+
     def _tell_of_node(self) -> None:
         now = _now()
         conditions = [
@@ -261,7 +271,13 @@ class Kubelet:
             for kind in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
         ]
         room = {"cpu": "64", "memory": "256Gi", "pods": "110"}
-        status = {"conditions": conditions, "capacity": room, "allocatable": room}
+        status = {
+            "conditions": conditions,
+            "capacity": room,
+            "allocatable": room,
+            "addresses": [{"type": "InternalIP", "address": HOST}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._logs.port}},
+        }
         self._api.request("PATCH", f"/api/v1/nodes/{NODE}/status", {"status": status}, kind=MERGE)
 
     def _path(self, pod: Object) -> str:

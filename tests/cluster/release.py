@@ -66,9 +66,9 @@ class Release:
         """Go back, and wait until all is ready."""
         self._run("rollback", NAME, str(revision), *self._wait())
 
-    def test(self) -> None:
-        """Run the chart's tests."""
-        self._run("test", NAME, f"--timeout={timeout_s(_WAIT_S):g}s")
+    def test(self) -> str:
+        """Run the chart's tests; what helm and the tests say."""
+        return self._run("test", NAME, f"--timeout={timeout_s(_WAIT_S):g}s")
 
     def uninstall(self) -> None:
         """Take it away, and wait until it is."""
