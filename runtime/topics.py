@@ -148,16 +148,17 @@ def _request_limits(admin: KafkaAdmin) -> dict[int, int]:
     """Each broker's limit of a request; none where this user may not read the brokers' settings."""
     try:
         nodes = admin.describe_cluster(request_timeout=_REQUEST_S).result(_REQUEST_S).nodes
-        asked = {node.id: ConfigResource(ResourceType.BROKER, str(node.id)) for node in nodes}
-        answers = admin.describe_configs(list(asked.values()), request_timeout=_REQUEST_S)
-        return {
-            number: int(answers[resource].result(_REQUEST_S)["socket.request.max.bytes"].value)
-            for number, resource in asked.items()
-        }
+        limits = {}
+        for node in nodes:
+            # One broker a call: librdkafka refuses two, since each answers for itself alone.
+            resource = ConfigResource(ResourceType.BROKER, str(node.id))
+            (answer,) = admin.describe_configs([resource], request_timeout=_REQUEST_S).values()
+            limits[node.id] = int(answer.result(_REQUEST_S)["socket.request.max.bytes"].value)
     except KafkaException as error:
         if kafka_error(error).code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
             return {}
         raise as_trapline_error(error) from error
+    return limits
 
 
 def _create(admin: KafkaAdmin, settings: TopicsSettings, spec: TopicSpec) -> Outcome:

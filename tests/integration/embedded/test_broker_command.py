@@ -100,6 +100,14 @@ def test_of_three_nodes_one_may_die_and_comes_back(start):
     command = start("--nodes", "3")
     addresses = command.address()
     assert len(addresses.split(",")) == 3
+    made = subprocess.run(
+        [sys.executable, "-m", "trapline", "topics", "create", f"--bootstrap-servers={addresses}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s(60),
+    )
+    assert made.returncode == 0, made.stderr  # asks each broker for its limits
     admin = AdminClient({"bootstrap.servers": addresses})
     admin.create_topics([NewTopic("t", 1, -1)])["t"].result(timeout_s(30))
     (partition,) = admin.list_topics("t", timeout=timeout_s(10)).topics["t"].partitions.values()
