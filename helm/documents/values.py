@@ -370,8 +370,10 @@ VALUES: Final = Section(
         "podSecurity": Section(
             "Who the containers run as. They satisfy the Pod Security Standard `restricted`.",
             {
-                "runAsUser": number(65532, "User of the processes.", minimum=1),
-                "runAsGroup": number(65532, "Group of the processes, and of their volumes.", minimum=1),
+                "runAsUser": number(65532, "User of the processes.", minimum=1, maximum=2**31 - 1),
+                "runAsGroup": number(
+                    65532, "Group of the processes, and of their volumes.", minimum=1, maximum=2**31 - 1
+                ),
             },
         ),
         "serviceAccount": Section(
