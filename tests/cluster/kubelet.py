@@ -23,6 +23,7 @@ from tests.cluster.api import MERGE, STRATEGIC, Api, ApiError, Object
 from tests.cluster.control_plane import node
 from tests.cluster.pod_command import pod_command
 from tests.cluster.pod_logs import PodLogs
+from tests.cluster.probes import Probes
 from trapline.embedded.ports import HOST
 
 NODE: Final = "native"
@@ -64,9 +65,7 @@ class _Running:
     address: str
     process: subprocess.Popen[bytes]
     life: Life
-    next_probe_s: float = 0.0
-    started: bool = False
-    failures: int = 0
+    probes: Probes
     ready: bool = False
     told: str = ""
 
@@ -89,7 +88,7 @@ class Kubelet:
         self._api = api
         self._folder = folder
         self._running: dict[str, _Running] = {}
-        self._addresses: dict[str, str] = {}
+        self._addresses: dict[tuple[str, str], str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kubelet", daemon=True)
 
@@ -137,7 +136,8 @@ class Kubelet:
         metadata = pod["metadata"]
         name, uid = metadata["name"], metadata["uid"]
         number = len(self._addresses)
-        address = self._addresses.setdefault(name, f"127.0.{1 + number // 200}.{2 + number % 200}")
+        own = f"127.0.{1 + number // 200}.{2 + number % 200}"
+        address = self._addresses.setdefault((metadata["namespace"], name), own)
         command = pod_command(self._api, pod, address, self._folder / "volumes" / uid)
         log = self._folder / f"{metadata['namespace']}.{name}.{len(self.lives) + 1}.log"
         with log.open("wb") as file:
@@ -153,7 +153,9 @@ class Kubelet:
         component = metadata["labels"].get("app.kubernetes.io/component", "")
         life = Life(metadata["namespace"], name, component, log, time.time())
         self.lives.append(life)
-        self._running[uid] = running = _Running(pod, address, process, life)
+        (container,) = pod["spec"]["containers"]
+        probes = Probes(address, container, life.trouble)
+        self._running[uid] = running = _Running(pod, address, process, life, probes)
         self._tell(running, "Running", ready=False)
 
     def _end(self, pod: Object, running: _Running | None) -> None:
@@ -183,32 +185,12 @@ class Kubelet:
             if running.pod["spec"]["restartPolicy"] == "Always":
                 running.life.trouble.append(f"ended by itself with status {running.process.returncode}")
             self._tell(running, "Failed" if running.process.returncode else "Succeeded", ready=False)
-        elif time.monotonic() >= running.next_probe_s:
-            self._probe(running)
-
-    def _probe(self, running: _Running) -> None:
-        """The start-up probe until it has succeeded, then liveness and readiness, as a kubelet does."""
-        (container,) = running.pod["spec"]["containers"]
-        readiness = container.get("readinessProbe")
-        if readiness is None:
             return
-        if not running.started:
-            startup = container["startupProbe"]
-            running.started = _answers(running.address, container, startup)
-            if not running.started:
-                running.next_probe_s = time.monotonic() + startup["periodSeconds"]
-                running.failures += 1
-                if running.failures == startup["failureThreshold"]:
-                    running.life.trouble.append("did not start in time")
-                return
-        if not _answers(running.address, container, container["livenessProbe"]):
-            running.life.trouble.append("its liveness probe failed")
-        ready = _answers(running.address, container, readiness)
-        if ready and running.life.ready_s is None:
+        running.probes.look()
+        if running.probes.ready and running.life.ready_s is None:
             running.life.ready_s = time.time()
-        running.next_probe_s = time.monotonic() + readiness["periodSeconds"]
-        if ready != running.ready:
-            self._tell(running, "Running", ready=ready)
+        if running.probes.ready != running.ready:
+            self._tell(running, "Running", ready=running.probes.ready)
 
     def _note_end(self, running: _Running) -> None:
         if running.life.ended_s is None:
@@ -292,22 +274,6 @@ def _gone_in_between() -> Iterator[None]:
     except ApiError as error:
         if error.status != http.client.NOT_FOUND:
             raise
-
-
-def _answers(address: str, container: dict[str, Any], probe: dict[str, Any]) -> bool:
-    """One GET, as the probe says."""
-    wanted = probe["httpGet"]
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    connection = http.client.HTTPConnection(
-        address, ports.get(wanted["port"], wanted["port"]), timeout=probe.get("timeoutSeconds", 1)
-    )
-    try:
-        connection.request("GET", wanted["path"])
-        return 200 <= connection.getresponse().status < 400
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _now() -> str:

@@ -1,3 +1,5 @@
+// Builds Kubernetes' own programs, whose module `go install` refuses: it replaces its staging modules.
+// Another version: in all replace lines, then `go get k8s.io/kubernetes@v1.…` and `go mod tidy`.
 module trapline.example/kubernetes
 
 go 1.26.0
