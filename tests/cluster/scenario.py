@@ -6,8 +6,8 @@ from typing import Final
 from tests.cluster.kubelet import Life
 
 SOURCES: Final = 6
-SIZE: Final = 256
-RATE_HZ: Final = 5
+SIZE: Final = 128
+RATE_HZ: Final = 2
 PARTITIONS: Final = 3
 
 

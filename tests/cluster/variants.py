@@ -14,8 +14,8 @@ from tests.cluster.control_plane import ControlPlane, ControlPlaneError, is_read
 from tests.cluster.release import CHART, HelmError, Release
 
 STEPS: Final = (
-    "strict",
     "install",
+    "strict",
     "upgrade",
     "scale out",
     "scale in",
@@ -103,7 +103,7 @@ class _Life:
         return steps[name]()
 
     def _strict(self) -> bool:
-        """The server takes every object, and knows every field."""
+        """The server knows every field of every object. Of a release that is there: pods need its account."""
         for each in self._objects:
             try:
                 self._api.apply(each, dry_run=True)
