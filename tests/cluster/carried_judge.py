@@ -29,8 +29,10 @@ def judged(
 ) -> Verdict:
     """Judge the topics, once all is read.
 
-    Of two copies of each frame none may be missing. With one connector a source, what was in the socket of
-    one that was being stopped may: nobody has read it. It is counted, and it must be of that time.
+    Of two copies of each frame none may be missing. With one connector a source a restart is felt: nobody
+    has read what was in its socket when it stopped, and where its sources were silent for long enough, groups
+    close without them, so that the first frames after it are late. These are counted, and must be of the time
+    of a restart; what was read is in groups or in rejects in any case.
 
     Args:
         scenario: whose.
@@ -61,25 +63,33 @@ def judged(
     whole = _whole(truth)
     incomplete = {key for key in whole if len(groups.get(key, ())) < SOURCES}
     verdict.counts |= {"timestamps": len(timestamps), "complete at the source": len(whole)}
-    verdict.require_none("lost while no connector was being stopped", _unexplained(lost, lives))
+    times = _restarts(lives)
+    verdict.require_none(
+        "lost while no connector was restarted",
+        (frame for frame in lost if not _within(frame.timestamp_us, times)),
+    )
     if scenario.redundant:
         verdict.require_none("incomplete at the source", timestamps - whole)
     else:
-        incomplete -= {frame.timestamp_us for frame in lost}
+        verdict.counts["incomplete, of the time of a connector's restart"] = len(incomplete)
+        incomplete = {key for key in incomplete if not _within(key, times)}
     verdict.require_none("incomplete, and was complete at the source", incomplete)
     return verdict
 
 
-def _unexplained(lost: set[Frame], lives: Sequence[Life]) -> list[Frame]:
-    """Frames that were not read, though no connector was being stopped when they were sent."""
-    stops = [
-        (life.stop_s - _MARGIN_S, (life.ended_s or time.time()) + _MARGIN_S)
-        for life in lives
-        if life.component == "connector" and life.stop_s is not None
-    ]
-    return [
-        frame for frame in lost if not any(begin <= frame.timestamp_us / 1e6 <= end for begin, end in stops)
-    ]
+def _restarts(lives: Sequence[Life]) -> list[tuple[float, float]]:
+    """From each stop of a connector until its next life was ready."""
+    times = []
+    for number, life in enumerate(lives):
+        if life.component == "connector" and life.stop_s is not None:
+            after = (each for each in lives[number + 1 :] if each.pod == life.pod)
+            ready_s = next((each.ready_s for each in after), None) or life.ended_s or time.time()
+            times.append((life.stop_s - _MARGIN_S, ready_s + _MARGIN_S))
+    return times
+
+
+def _within(timestamp_us: int, times: list[tuple[float, float]]) -> bool:
+    return any(begin_s <= timestamp_us / 1e6 <= end_s for begin_s, end_s in times)
 
 
 def _whole(truth: list[Frame]) -> set[int]:

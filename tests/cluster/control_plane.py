@@ -112,7 +112,7 @@ class ControlPlane:
         path = self.api.path(made)
 
         def served() -> bool:
-            conditions = self.api.get(path)["status"].get("conditions", ())
+            conditions = self.api.get(path)["status"].get("conditions") or ()
             return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
         self.wait_until(served, definition.name)
@@ -254,7 +254,7 @@ def node(name: str, *, managed_by: str) -> Object:
 
 def is_ready(one: Object) -> bool:
     """Whether a node or a pod says so of itself."""
-    conditions = one.get("status", {}).get("conditions", ())
+    conditions = one.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
@@ -264,8 +264,8 @@ def _make_key(path: Path) -> None:
     Raises:
         ControlPlaneError: openssl is missing, or failed.
     """
-    kind = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command = ["openssl", "genpkey", *kind, "-out", str(path)]
+    # In the old form: Kubernetes reads no PKCS #8 here.
+    command = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(path)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except FileNotFoundError:
