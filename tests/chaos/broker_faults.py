@@ -1,4 +1,7 @@
-"""Faults of Kafka itself: nodes dead, stopped, restarted, without disk. None of ours is restarted for it."""
+"""Faults of Kafka itself: nodes dead, stopped, restarted, without disk.
+
+None of ours is restarted for it: each effect names the pids that must be the same once all has recovered.
+"""
 
 import errno
 import os
@@ -24,7 +27,7 @@ _STOP_IN_COMMIT_S = 30.0
 def broker_kill(system: System, blow: Blow) -> Effect:
     """SIGKILL to a node, and started again after a while; `all`: to all at once."""
     nodes = _nodes(system, blow)
-    pids = _pids_of_ours(system)
+    pids = system.pids_of_ours()
     at = time.time()
     for node in nodes:
         os.kill(_pid(node), signal.SIGKILL)
@@ -33,11 +36,12 @@ def broker_kill(system: System, blow: Blow) -> Effect:
     again = time.time()
     _start(system, nodes)
     return Effect(
-        took=all(status == -signal.SIGKILL for status in statuses) and _same(system, pids),
-        proof=f"{_numbers(nodes)} ended with status {statuses[0]}; of ours nothing was restarted",
+        took=all(status == -signal.SIGKILL for status in statuses),
+        proof=f"{_numbers(nodes)} ended with status {statuses[0]}",
         began_s=at,
         # Where others go on, from the death; else from the start on, the JVM's own included.
         clear_s=at if len(nodes) < system.layout.nodes else again,
+        same=pids,
     )
 
 
@@ -55,7 +59,7 @@ def broker_stop_long(system: System, blow: Blow) -> Effect:
 
 def _stopped(system: System, blow: Blow, seconds: float) -> Effect:
     (node,) = _nodes(system, blow)
-    pids = _pids_of_ours(system)
+    pids = system.pids_of_ours()
     process = psutil.Process(_pid(node))
     at = time.time()
     process.suspend()
@@ -64,17 +68,18 @@ def _stopped(system: System, blow: Blow, seconds: float) -> Effect:
     process.resume()
     others_go_on = system.layout.nodes > 1 and seconds > SESSION_TIMEOUT_S
     return Effect(
-        took=still and _same(system, pids),
-        proof=f"{_numbers([node])} was in state stopped for {time.time() - at:.1f} s; nothing was restarted",
+        took=still,
+        proof=f"{_numbers([node])} was in state stopped for {time.time() - at:.1f} s",
         began_s=at,
         clear_s=at if others_go_on else time.time(),
+        same=pids,
     )
 
 
 @fault("broker-restart")
 def broker_restart(system: System, blow: Blow) -> Effect:
     """SIGTERM to one node after the other, each started again before the next: an upgrade."""
-    pids = _pids_of_ours(system)
+    pids = system.pids_of_ours()
     at = again = time.time()
     clean = []
     for node in _nodes(system, blow):
@@ -82,10 +87,11 @@ def broker_restart(system: System, blow: Blow) -> Effect:
         again = time.time()
         _start(system, [node])
     return Effect(
-        took=len(clean) == system.layout.nodes and _same(system, pids),
-        proof=f"{len(clean)} nodes were restarted, {sum(clean)} in order; of ours nothing was restarted",
+        took=len(clean) == system.layout.nodes,
+        proof=f"{len(clean)} nodes were restarted, {sum(clean)} in order",
         began_s=at,
         clear_s=again,
+        same=pids,
     )
 
 
@@ -94,6 +100,7 @@ def broker_stop_in_commit(system: System, blow: Blow) -> Effect:
     """SIGSTOP for half a minute with an EndTxn just arrived, SIGCONT."""
     (node,) = _nodes(system, blow)
     proxy = system.proxies["GROUPER"]
+    pids = system.pids_of_ours()
     rule = Rule(Api.END_TXN, Way.REQUEST, Act.HOLD)
     proxy.apply(rule)
     wait_until(lambda: rule.acted, "an EndTxn on the wire", 60)
@@ -110,6 +117,7 @@ def broker_stop_in_commit(system: System, blow: Blow) -> Effect:
         proof=f"{_numbers([node])} was stopped for {time.time() - at:.1f} s with an EndTxn in its socket",
         began_s=at,
         clear_s=at if system.layout.nodes > 1 else time.time(),
+        same=pids,
     )
 
 
@@ -117,7 +125,7 @@ def broker_stop_in_commit(system: System, blow: Blow) -> Effect:
 def disk_full(system: System, _blow: Blow) -> Effect:
     """The first node's disk fills up, it ends; the disk grows, and it is started again."""
     node = system.kafka.nodes[0]
-    pids = _pids_of_ours(system)
+    pids = system.pids_of_ours()
     at = time.time()
     _fill(system.small_disk)
     status = wait_until(lambda: _status(node, 0.0), "the node without disk to end", 120)
@@ -128,10 +136,11 @@ def disk_full(system: System, _blow: Blow) -> Effect:
     again = time.time()
     _start(system, [node])
     return Effect(
-        took=status is not None and full and _same(system, pids),
-        proof=f"node 1 ended by itself with status {status}, for want of space; nothing of ours was",
+        took=status is not None and full,
+        proof=f"node 1 ended by itself with status {status}, for want of space",
         began_s=at,
         clear_s=again if system.layout.nodes == 1 else at,
+        same=pids,
     )
 
 
@@ -184,14 +193,6 @@ def _start(system: System, nodes: list[NodeProcess]) -> None:
         return
     for node in nodes:
         system.kafka.start_node(node.node.node_id, timeout_s(120))
-
-
-def _pids_of_ours(system: System) -> dict[str, int]:
-    return {name: worker.pid for name, worker in system.workers.items()}
-
-
-def _same(system: System, pids: dict[str, int]) -> bool:
-    return _pids_of_ours(system) == pids and all(worker.alive for worker in system.workers.values())
 
 
 def _numbers(nodes: list[NodeProcess]) -> str:

@@ -1,6 +1,6 @@
 """What became of a blow: the proof that it took effect, and from when on recovery counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.plan import Blow
@@ -20,6 +20,7 @@ class Effect:
         may_lose_unread: frames on the wire or in the connector's memory may be gone; none that is in raw.
         aborts: an aborted transaction must be to be seen.
         needs_late: rejects of late windows must be to be seen.
+        same: processes of ours by name: these must have the same pid once all has recovered.
     """
 
     took: bool
@@ -30,6 +31,7 @@ class Effect:
     may_lose_unread: bool = False
     aborts: bool = False
     needs_late: bool = False
+    same: Mapping[str, int] = field(default_factory=dict)
 
 
 Strike = Callable[[System, Blow], Effect]

@@ -218,6 +218,8 @@ def twin(system: System, blow: Blow) -> Effect:
     wait_until(lambda: not (first.alive and second.alive), "one of the two to end", 60)
     stay(_SECOND_END_S)
     ended = [each for each in (first, second) if not each.alive]
+    for each in (first, second):
+        each.expected_end = not each.alive  # one of the two alone was to end
     said = all("another grouper has joined" in each.log.read_text() for each in ended)
     return Effect(
         took=len(ended) == 1 and ended[0].status == 1 and said,

@@ -71,15 +71,18 @@ def run_round(plan: Round, folder: Path, seed: int, tell: Tell) -> Outcome:
     struck: list[tuple[Blow, int, Effect]] = []
     try:
         with System(plan.layout, folder, prefix, seed) as system:
-            for blow in plan.blows:
-                struck.append((blow, *_struck(system, blow, tell)))
+            try:
+                for blow in plan.blows:
+                    struck.append((blow, *_struck(system, blow, tell)))
+                    outcome.problems += _not_the_same(system, blow, struck[-1][2])
+                verdict = _judged(system, [effect for _, _, effect in struck], tell)
+                outcome.problems += verdict.problems
+                outcome.counts = verdict.counts
+                outcome.recoveries = [
+                    _recovery(system, plan, blow, tries, effect) for blow, tries, effect in struck
+                ]
+            finally:
                 outcome.problems += system.unexpected_ends()
-            verdict = _judged(system, [effect for _, _, effect in struck], tell)
-            outcome.problems += verdict.problems
-            outcome.counts = verdict.counts
-            outcome.recoveries = [
-                _recovery(system, plan, blow, tries, effect) for blow, tries, effect in struck
-            ]
     except Exception as error:  # noqa: BLE001  whatever it is: this round failed, and says why
         outcome.problems.append(f"{type(error).__name__}: {error}")
     outcome.took_s = round(time.monotonic() - began_s, 1)
@@ -104,6 +107,13 @@ def _struck(system: System, blow: Blow, tell: Tell) -> tuple[int, Effect]:
         if effect.took:
             return tries, effect
     raise AssertionError(f"{blow} did not take effect in {_TRIES} tries: {effect.proof}")
+
+
+def _not_the_same(system: System, blow: Blow, effect: Effect) -> list[str]:
+    """Processes of ours that were started again, though nothing of ours had to be."""
+    now = system.pids_of_ours()
+    again = [name for name, pid in effect.same.items() if now.get(name) != pid]
+    return [f"{blow}: had to be started again: {', '.join(again)}"] if again else []
 
 
 def _wait_for_reader(system: System, since_s: float) -> None:

@@ -62,6 +62,7 @@ class System:
         self.workers: dict[str, Worker] = {}
         self.truth = Truth(folder)
         self._seed = seed
+        self._ends: list[str] = []
         self._stack = ExitStack()
         self._data = folder / "kafka"
 
@@ -172,6 +173,7 @@ class System:
 
     def discard(self, worker: Worker) -> None:
         """An extra one is not needed any more."""
+        self._ends += worker.unexpected_ends()
         worker.end_now()
         del self.workers[worker.name]
 
@@ -241,7 +243,11 @@ class System:
     # --- mending
 
     def heal(self) -> None:
-        """Whatever was done: everything runs, and nothing is in the way."""
+        """Whatever was done: everything runs, and nothing is in the way.
+
+        What was dead and should not have been is in `unexpected_ends`: each fault starts again what it ended,
+        of Kafka; of ours a worker knows whether it was to end.
+        """
         for wire in self.wires.values():
             wire.heal()
         for proxy in self.proxies.values():
@@ -250,6 +256,7 @@ class System:
             if node.pid is not None and node.running:
                 os.kill(node.pid, signal.SIGCONT)
             else:
+                self._ends.append(f"node {node.node.node_id} of Kafka had ended: {node.last_words()}")
                 self.kafka.start_node(node.node.node_id, timeout_s(120))
         for worker in list(self.workers.values()):
             if worker.name.startswith("grouper-extra"):
@@ -263,12 +270,15 @@ class System:
                 worker.resume()
 
     def unexpected_ends(self) -> list[str]:
-        """Processes that ended though nobody meant them to."""
-        return [
-            f"{worker.name} ended with status {worker.status}: {worker.last_words()}"
-            for worker in self.workers.values()
-            if not worker.alive and not worker.expected_end
-        ]
+        """Processes that ended though nobody meant them to, of which was not told before."""
+        for worker in self.workers.values():
+            self._ends += worker.unexpected_ends()
+        told, self._ends = self._ends, []
+        return told
+
+    def pids_of_ours(self) -> dict[str, int]:
+        """By name; a process that was started again has another one."""
+        return {name: worker.pid for name, worker in self.workers.items()}
 
     # --- offsets
 

@@ -55,6 +55,7 @@ class Worker:
         self._environment = environment
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
+        self._unexpected: list[str] = []
         self._reader: threading.Thread | None = None
 
     @property
@@ -80,6 +81,7 @@ class Worker:
         return self._folder / f"{self.name}.{self.life}.log"
 
     def start(self) -> None:
+        self._note_end()
         self.life += 1
         self.expected_end = False
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
@@ -110,12 +112,14 @@ class Worker:
 
     def kill(self) -> int:
         """SIGKILL; its exit status."""
+        self._note_end()
         self.expected_end = True
         self._running().kill()
         return self._wait(10)
 
     def terminate(self, timeout: float = 60.0) -> int:
         """SIGTERM; its exit status."""
+        self._note_end()
         self.expected_end = True
         self._running().terminate()
         return self._wait(timeout)
@@ -127,9 +131,11 @@ class Worker:
     def resume(self) -> None:
         self._running().send_signal(signal.SIGCONT)
 
-    def wait_for_end(self, timeout: float) -> int:
-        self.expected_end = True
-        return self._wait(timeout)
+    def unexpected_ends(self) -> list[str]:
+        """Lives that ended though nobody meant them to, of which was not told before."""
+        self._note_end()
+        told, self._unexpected = self._unexpected, []
+        return told
 
     def end_now(self) -> None:
         """At the end of a run, in whatever state it is."""
@@ -150,6 +156,14 @@ class Worker:
 
     def last_words(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:])
+
+    def _note_end(self) -> None:
+        """Remember an end that nobody meant, before a new life or a signal of ours hides it."""
+        if self.status is not None and not self.expected_end:
+            self.expected_end = True
+            self._unexpected.append(
+                f"{self.name} ended with status {self.status} in life {self.life}: {self.last_words()}"
+            )
 
     def _has_printed(self) -> bool:
         return any(life == self.life for _, life, _ in list(self.lines))
