@@ -14,7 +14,7 @@ import psutil
 
 from tests.chaos.effect import Effect, fault
 from tests.chaos.plan import Blow
-from tests.chaos.system import SESSION_TIMEOUT_S, System, stay
+from tests.chaos.system import ALL, SESSION_TIMEOUT_S, System, stay
 from tests.support.kafka_proxy import Act, Api, Rule, Way
 from tests.support.waiting import timeout_s, wait_until
 from trapline.embedded.node_process import NodeProcess
@@ -42,6 +42,7 @@ def broker_kill(system: System, blow: Blow) -> Effect:
         # Where others go on, from the death; else from the start on, the JVM's own included.
         clear_s=at if len(nodes) < system.layout.nodes else again,
         same=pids,
+        gaps_of=ALL,
     )
 
 
@@ -73,6 +74,7 @@ def _stopped(system: System, blow: Blow, seconds: float) -> Effect:
         began_s=at,
         clear_s=at if others_go_on else time.time(),
         same=pids,
+        gaps_of=ALL if seconds > SESSION_TIMEOUT_S else frozenset(),
     )
 
 
@@ -92,6 +94,7 @@ def broker_restart(system: System, blow: Blow) -> Effect:
         began_s=at,
         clear_s=again,
         same=pids,
+        gaps_of=ALL,
     )
 
 
@@ -118,6 +121,7 @@ def broker_stop_in_commit(system: System, blow: Blow) -> Effect:
         began_s=at,
         clear_s=at if system.layout.nodes > 1 else time.time(),
         same=pids,
+        gaps_of=ALL,
     )
 
 
@@ -141,6 +145,7 @@ def disk_full(system: System, _blow: Blow) -> Effect:
         began_s=at,
         clear_s=again if system.layout.nodes == 1 else at,
         same=pids,
+        gaps_of=ALL,
     )
 
 

@@ -17,7 +17,11 @@ class Effect:
         began_s: when, seconds since 1970.
         clear_s: when it was over, and recovery begins to count; for a death, the death.
         watch: who recovers: readers of `groups`, or the one `reader`.
-        may_lose_unread: frames on the wire or in the connector's memory may be gone; none that is in raw.
+        loses_of: sources of which frames on the wire or in the connector's memory may be gone; none in raw.
+        loses_most: frames a source; None: any number.
+        gaps_of: sources that groups may lack while it is felt, and of which windows may come late: nothing
+            came of them, or it stood still for longer than the grouper waits for a group's rest (6 s).
+        truth_cut: an image server may not have come to write down its last frames.
         aborts: an aborted transaction must be to be seen.
         needs_late: rejects of late windows must be to be seen.
         same: processes of ours by name: these must have the same pid once all has recovered.
@@ -28,7 +32,10 @@ class Effect:
     began_s: float
     clear_s: float
     watch: str = "groups"
-    may_lose_unread: bool = False
+    loses_of: frozenset[str] = frozenset()
+    loses_most: int | None = None
+    gaps_of: frozenset[str] = frozenset()
+    truth_cut: bool = False
     aborts: bool = False
     needs_late: bool = False
     same: Mapping[str, int] = field(default_factory=dict)

@@ -46,7 +46,9 @@ class Journal:
         self._events = (folder / "events.jsonl").open("a", encoding="utf-8", buffering=1)
 
     def tell(self, event: str, facts: dict[str, Any]) -> None:
-        self._events.write(json.dumps({"at_s": round(time.time(), 3), "event": event, **facts}) + "\n")
+        self._events.write(
+            json.dumps({"at_s": round(time.time(), 3), "event": event, **facts}, default=sorted) + "\n"
+        )
 
     def begin(self, plan: Round) -> Path:
         """A folder for this round; what an attempt that was cut off left is thrown away."""

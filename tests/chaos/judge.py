@@ -1,7 +1,8 @@
 """Whether anything was lost, doubled or torn: two judges that share no code with the grouper.
 
 `trapline verify` holds the topics against each other. The other one knows the image servers' truth: each
-frame whose record is in raw is in groups exactly once, as a member, or rejected, or a repeat of a member.
+frame whose record is in raw is in groups exactly once, as a member, or rejected, or a repeat of a member;
+what never came to raw, groups without a source and late windows have to be explained by a fault.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 from runtime.settings_sources import ENV_PREFIX
 from schemas.timestamp import parse_key
+from tests.chaos.explained import Explained, unexplained
 from tests.chaos.truth import Frame
 from tests.chaos.worker import ROOT
 from tests.support.groups_reader import Record, read_all
@@ -52,8 +54,7 @@ def judge(
     read_lines: list[str],
     *,
     folder: Path,
-    may_lose_unread: bool,
-    emulator_killed: bool,
+    explained: Explained,
 ) -> Verdict:
     """Judge the topics of a prefix, once everything in raw has been handled.
 
@@ -63,9 +64,7 @@ def judge(
         truth: what was sent.
         read_lines: what the reader of groups printed, a line of JSON a group.
         folder: for the auditor's report.
-        may_lose_unread: frames that are not in raw are no problem: a fault took what was on the wire or
-            in the connector's memory.
-        emulator_killed: it may not have come to write down its last frame.
+        explained: by the faults of the round.
     """
     verdict = Verdict()
     raw = read_all(bootstrap_servers, f"{prefix}.raw")
@@ -74,7 +73,8 @@ def judge(
     everything = read_all(bootstrap_servers, f"{prefix}.groups", committed=False)
     verdict.counts["aborted images"] = len(everything) - len(groups)
     _against_raw(verdict, raw, groups, rejects)
-    _against_truth(verdict, raw, truth, may_lose_unread=may_lose_unread, emulator_killed=emulator_killed)
+    _against_truth(verdict, raw, truth, explained)
+    _complete(verdict, raw, groups, rejects, explained=explained, sent=set(truth))
     _torn(verdict, groups)
     _reader(verdict, groups, read_lines)
     _audit(verdict, bootstrap_servers, prefix, folder)
@@ -116,34 +116,75 @@ def _against_raw(verdict: Verdict, raw: list[Record], groups: list[Record], reje
     verdict.require_none("timestamp twice", (names for names in ids.values() if len(names) > 1))
 
 
-def _against_truth(
-    verdict: Verdict, raw: list[Record], truth: list[Frame], *, may_lose_unread: bool, emulator_killed: bool
-) -> None:
+def _against_truth(verdict: Verdict, raw: list[Record], truth: list[Frame], explained: Explained) -> None:
     sent = set(truth)
     read = {_frame(record) for record in raw}
     verdict.counts["sent"] = len(sent)
     unread, unknown = sent - read, read - sent
     verdict.counts["sent, not in raw"] = len(unread)
     verdict.counts["in raw, not in truth"] = len(unknown)
-    if not may_lose_unread:
-        verdict.require_none("lost before raw", unread)
-    if not emulator_killed:
-        verdict.require_none("never sent", unknown)
+    verdict.require_none("lost before raw", unexplained(unread, explained.losses))
+    verdict.require_none("never sent", unexplained(unknown, explained.unwritten))
+
+
+def _complete(
+    verdict: Verdict,
+    raw: list[Record],
+    groups: list[Record],
+    rejects: list[Record],
+    *,
+    explained: Explained,
+    sent: set[Frame],
+) -> None:
+    """A group has all of its sources, and none comes late, but for what a fault explains.
+
+    No fault explains a window that lies in raw before a member of its group, and is not in it: the group was
+    open then.
+    """
+    windows: dict[tuple[int, int, str], int] = {}
+    for record in raw:
+        frame = _frame(record)
+        windows.setdefault((record.partition, frame.timestamp_us, frame.source), record.offset)
+    sent_at = {(frame.timestamp_us, frame.source) for frame in sent}
+    lacking: list[Frame] = []
+    left_out: list[Frame] = []
+    incomplete = 0
+    for records in _by_group(groups).values():
+        timestamp_us = parse_key(records[0].key.encode())
+        last = max(int(record.headers["ce_rawoffset"]) for record in records)
+        missing = records[0].headers["ce_groupmissing"]
+        incomplete += bool(missing)
+        for source in filter(None, missing.split(",")):
+            case = Frame(timestamp_us, source, "")
+            offset = windows.get((records[0].partition, timestamp_us, source))
+            if offset is not None and offset < last:
+                left_out.append(case)
+            elif source not in explained.silent or (timestamp_us, source) in sent_at:
+                lacking.append(case)
+    verdict.counts["incomplete"] = incomplete
+    late = [_frame(record) for record in rejects if record.headers["ce_reason"] == "late"]
+    verdict.require_none("left out", left_out)
+    verdict.require_none("incomplete without a cause", unexplained(lacking, explained.gaps))
+    verdict.require_none("late without a cause", unexplained(late, explained.gaps))
 
 
 def _torn(verdict: Verdict, groups: list[Record]) -> None:
-    by_id: dict[str, list[Record]] = defaultdict(list)
-    for record in groups:
-        by_id[record.headers["ce_groupid"]].append(record)
     verdict.require_none(
         "torn",
         (
             group
-            for group, records in by_id.items()
+            for group, records in _by_group(groups).items()
             if [int(record.headers["ce_groupindex"]) for record in records]
             != list(range(int(records[0].headers["ce_groupsize"])))
         ),
     )
+
+
+def _by_group(groups: list[Record]) -> dict[str, list[Record]]:
+    by_id: dict[str, list[Record]] = defaultdict(list)
+    for record in groups:
+        by_id[record.headers["ce_groupid"]].append(record)
+    return by_id
 
 
 def _reader(verdict: Verdict, groups: list[Record], read_lines: list[str]) -> None:

@@ -42,7 +42,8 @@ def offsets_deleted(system: System, _blow: Blow) -> Effect:
         began_s=at,
         clear_s=clear,
         needs_late=True,
-        may_lose_unread=True,  # the stalled source may have been given up in a frame
+        loses_of=frozenset(SOURCES[-1:]),  # it may have been given up in a frame
+        gaps_of=frozenset(SOURCES[-1:]),
     )
 
 

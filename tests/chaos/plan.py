@@ -17,6 +17,7 @@ class Layout:
         silent_every: each so many timestamps the last source has no image, and its group stays open for
             `reorder_grace_s`; 0: never.
         reorder_grace_s: of the groupers.
+        spool: the connectors' mode.
         disk_mb: of a small disk (tmpfs) under the first node; 0: the machine's own.
     """
 
@@ -28,6 +29,7 @@ class Layout:
     static: bool = False
     silent_every: int = 0
     reorder_grace_s: float = 0.0
+    spool: str = "off"
     disk_mb: int = 0
 
 

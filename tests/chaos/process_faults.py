@@ -8,7 +8,7 @@ from collections.abc import Callable
 from schemas.offset_metadata import OffsetMetadata
 from tests.chaos.effect import Effect, fault
 from tests.chaos.plan import Blow
-from tests.chaos.system import SESSION_TIMEOUT_S, System, stay
+from tests.chaos.system import ALL, SESSION_TIMEOUT_S, System, stay
 from tests.chaos.worker import Worker
 from tests.support.kafka_proxy import Act, Api, Rule, Way
 from tests.support.waiting import wait_until
@@ -25,15 +25,19 @@ def kill(system: System, blow: Blow) -> Effect:
     at = time.time()
     status = worker.kill()
     worker.start()
+    # With a second connector on the same sources nothing is lost, and no group waits.
+    interrupted = ALL if blow.victim == "emulator" or _lone_connector(system, worker) else frozenset()
     return Effect(
         took=status == _KILLED,
         proof=f"{worker.name} ended with status {status}",
         began_s=at,
         clear_s=at,
         watch="reader" if blow.victim == "reader" else "groups",
-        # With a second connector on the same sources, what the first one had in memory is not lost.
-        may_lose_unread=blow.victim == "emulator"
-        or (blow.victim == "connector" and system.layout.connectors == 1),
+        loses_of=interrupted,
+        # The decoder had given it, and it was not yet in the spool.
+        loses_most=1 if blow.victim == "connector" and system.layout.spool == "through" else None,
+        gaps_of=interrupted,
+        truth_cut=blow.victim == "emulator",
     )
 
 
@@ -82,7 +86,13 @@ def _stopped(
         began_s=at,
         clear_s=time.time(),
         watch="reader" if victim == "reader" else "groups",
+        # The rest of a group may be in what stood still.
+        gaps_of=ALL if seconds > SESSION_TIMEOUT_S and _lone_connector(system, worker) else frozenset(),
     )
+
+
+def _lone_connector(system: System, worker: Worker) -> bool:
+    return system.connectors == [worker]
 
 
 @fault("slow")

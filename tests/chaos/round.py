@@ -10,9 +10,10 @@ from typing import Any
 from schemas.timestamp import parse_key
 from tests.chaos import broker_faults, offset_faults, process_faults, wire_faults  # noqa: F401  register
 from tests.chaos.effect import Effect, fault
+from tests.chaos.explained import Explained, Span
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.plan import Blow, Round
-from tests.chaos.system import System, stay
+from tests.chaos.system import ALL, SILENT, System, stay
 from tests.support.waiting import wait_until
 
 _TRIES = 3
@@ -20,6 +21,7 @@ _RECOVERY_S = 180.0
 _DRAINED_S = 240.0
 _STILL_S = 1.5
 _LATE_MARGIN_S = 1.0
+_FOR_EVER_S = 1e10  # the year 2286
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -69,13 +71,14 @@ def run_round(plan: Round, folder: Path, seed: int, tell: Tell) -> Outcome:
     outcome = Outcome(plan.number, [], {}, [], 0.0)
     prefix = f"chaos-{seed}-{plan.number}"
     struck: list[tuple[Blow, int, Effect]] = []
+    explained = Explained(silent=SILENT if plan.layout.silent_every else frozenset())
     try:
         with System(plan.layout, folder, prefix, seed) as system:
             try:
                 for blow in plan.blows:
-                    struck.append((blow, *_struck(system, blow, tell)))
+                    struck.append((blow, *_struck(system, blow, explained, tell)))
                     outcome.problems += _not_the_same(system, blow, struck[-1][2])
-                verdict = _judged(system, [effect for _, _, effect in struck], tell)
+                verdict = _judged(system, [effect for _, _, effect in struck], explained, tell)
                 outcome.problems += verdict.problems
                 outcome.counts = verdict.counts
                 outcome.recoveries = [
@@ -90,8 +93,8 @@ def run_round(plan: Round, folder: Path, seed: int, tell: Tell) -> Outcome:
     return outcome
 
 
-def _struck(system: System, blow: Blow, tell: Tell) -> tuple[int, Effect]:
-    """Strike until it takes effect, and wait until the system has recovered."""
+def _struck(system: System, blow: Blow, explained: Explained, tell: Tell) -> tuple[int, Effect]:
+    """Strike until it takes effect, and wait until the system has recovered: all sources are there again."""
     for tries in range(1, _TRIES + 1):
         stay(blow.pause_s)
         tell("strike", {"blow": str(blow), "try": tries})
@@ -101,7 +104,8 @@ def _struck(system: System, blow: Blow, tell: Tell) -> tuple[int, Effect]:
         system.wait_for_groups_after(effect.clear_s, _RECOVERY_S)
         system.heal()
         healed_s = time.time()
-        system.wait_for_groups_after(healed_s, _RECOVERY_S)
+        system.wait_for_groups_after(healed_s, _RECOVERY_S, complete=True)
+        explained.add(effect, time.time())
         if effect.watch == "reader":
             _wait_for_reader(system, healed_s)
         if effect.took:
@@ -124,7 +128,10 @@ def _wait_for_reader(system: System, since_s: float) -> None:
     )
 
 
-def _judged(system: System, effects: list[Effect], tell: Tell) -> Verdict:
+def _judged(system: System, effects: list[Effect], explained: Explained, tell: Tell) -> Verdict:
+    # The sources don't begin and end with the same timestamp.
+    explained.gaps.append(Span.around(ALL, 0, system.steady_s))
+    explained.gaps.append(Span.around(ALL, time.time(), _FOR_EVER_S))
     system.workers["emulator"].terminate()
     wait_until(lambda: _drained(system), lambda: f"all of raw to be handled: {_left(system)}", _DRAINED_S)
     groups = len(system.witness.seen)
@@ -149,8 +156,7 @@ def _judged(system: System, effects: list[Effect], tell: Tell) -> Verdict:
         system.truth.frames(),
         [line for _, _, line in system.workers["reader"].lines],
         folder=system.folder,
-        may_lose_unread=any(effect.may_lose_unread for effect in effects),
-        emulator_killed=system.workers["emulator"].life > 1,
+        explained=explained,
     )
     verdict.problems += problems
     if any(effect.aborts for effect in effects) and not verdict.counts["aborted images"]:

@@ -28,6 +28,8 @@ from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import timeout_s, wait_until
 
 SOURCES = tuple(f"sb{number}" for number in range(6))
+ALL = frozenset(SOURCES)
+SILENT = frozenset(SOURCES[-1:])  # where a layout says so, now and then
 SESSION_TIMEOUT_S = 6.0
 _ROUTES = ("CONNECTOR", "GROUPER")
 _IMAGE_SIZE = 32
@@ -52,6 +54,7 @@ class System:
         workers: by name; `extra` ones too.
         wires: to the image servers, one a source.
         proxies: to Kafka, one a route.
+        steady_s: when all sources were there, seconds since 1970.
     """
 
     def __init__(self, layout: Layout, folder: Path, prefix: str, seed: int) -> None:
@@ -96,7 +99,8 @@ class System:
         self.witness = Witness(self.bootstrap_servers, self.names.groups, self.layout.partitions)
         self._stack.callback(self.witness.close)
         self._start_workers()
-        self.wait_for_groups_after(0)
+        self.wait_for_groups_after(0, complete=True)
+        self.steady_s = time.time()
 
     def _create_topics(self) -> None:
         overrides = {
@@ -228,11 +232,19 @@ class System:
 
     # --- waiting
 
-    def wait_for_groups_after(self, since_s: float, timeout: float = _STEADY_S) -> None:
-        """Wait until groups that were observed after that time are to be read, in every partition."""
+    def wait_for_groups_after(
+        self, since_s: float, timeout: float = _STEADY_S, *, complete: bool = False
+    ) -> None:
+        """Wait until groups that were observed after that time are to be read, in every partition.
+
+        Args:
+            since_s: seconds since 1970.
+            timeout: in seconds, before scaling.
+            complete: groups that lack nothing alone count.
+        """
         since_us = round(since_s * 1e6)
         wait_until(
-            lambda: len(self.witness.partitions_since(since_us)) == self.layout.partitions,
+            lambda: len(self.witness.partitions_since(since_us, complete=complete)) == self.layout.partitions,
             lambda: (
                 f"groups of after {since_s:.1f} in {self.layout.partitions} partitions; last words: "
                 + "; ".join(f"{each.name}: {each.last_words()}" for each in self.groupers + self.connectors)

@@ -20,11 +20,13 @@ class Seen:
     Attributes:
         timestamp_us: of the observation.
         partition: of groups.
+        complete: it lacks no source.
         seen_s: when it was read, seconds since 1970; the observation's clock is the same machine's.
     """
 
     timestamp_us: int
     partition: int
+    complete: bool
     seen_s: float
 
 
@@ -54,9 +56,13 @@ class Witness:
     def timestamps(self) -> set[int]:
         return {each.timestamp_us for each in list(self.seen)}
 
-    def partitions_since(self, timestamp_us: int) -> set[int]:
-        """Where groups that were observed after that time have been seen."""
-        return {each.partition for each in list(self.seen) if each.timestamp_us > timestamp_us}
+    def partitions_since(self, timestamp_us: int, *, complete: bool = False) -> set[int]:
+        """Where groups, or complete ones, that were observed after that time have been seen."""
+        return {
+            each.partition
+            for each in list(self.seen)
+            if each.timestamp_us > timestamp_us and each.complete >= complete
+        }
 
     def close(self) -> None:
         self._closing.set()
@@ -74,4 +80,5 @@ class Witness:
             parts[group] += 1
             if parts[group] == int(headers["ce_groupsize"]):
                 timestamp_us = parse_key(message.key())
-                self.seen.append(Seen(timestamp_us, message.partition() or 0, time.time()))
+                complete = not headers["ce_groupmissing"]
+                self.seen.append(Seen(timestamp_us, message.partition() or 0, complete, time.time()))

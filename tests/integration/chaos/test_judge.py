@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.digest import frame_digest
+from schemas.errors import RejectReason
+from tests.chaos.explained import Explained, Span
 from tests.chaos.judge import judge
 from tests.chaos.truth import Frame
 from tests.support.groups_reader import read_groups
@@ -20,7 +22,7 @@ def three(raw):
     return raw
 
 
-def judged(raw, folder, *, truth=None, read_lines=None, **flags):
+def judged(raw, folder, *, truth=None, read_lines=None, explained=None):
     """What the judge says of the topics; by default with a truth and a reader that know all there is."""
     if truth is None:
         truth = [Frame(timestamp, source, digest) for (timestamp, source), digest in raw.sent.items()]
@@ -30,7 +32,7 @@ def judged(raw, folder, *, truth=None, read_lines=None, **flags):
         truth,
         lines_of(ids(raw)) if read_lines is None else read_lines,
         folder=folder,
-        **{"may_lose_unread": False, "emulator_killed": False, **flags},
+        explained=explained or Explained(),
     )
 
 
@@ -82,10 +84,67 @@ def test_a_window_that_nobody_has_handled_yet(three, hand, tmp_path):
 def test_a_frame_that_never_came_to_raw(three, hand, tmp_path):
     finish(hand, 0, 1, 2)
     truth = [Frame(timestamp, source, digest) for (timestamp, source), digest in three.sent.items()]
-    more = [*truth, Frame(at(3), "sb0", frame_digest(b"sent"))]
-    assert named(judged(three, tmp_path, truth=more)) == {"lost before raw"}
-    assert judged(three, tmp_path, truth=more, may_lose_unread=True).problems == []
-    assert named(judged(three, tmp_path, truth=truth[1:])) == {"never sent"}
+    more = [*truth, *(Frame(at(second), "sb0", frame_digest(b"%d" % second)) for second in (3, 4))]
+    assert judged(three, tmp_path, truth=more).counts["lost before raw"] == 2
+
+    def left(*sources, until=4, most=None):
+        losses = [Span(frozenset(sources), at(3), at(until), most)]
+        return judged(three, tmp_path, truth=more, explained=Explained(losses=losses))
+
+    assert left("sb0", "sb1").problems == []
+    assert named(left("sb0", until=3)) == named(left("sb0", most=1)) == {"lost before raw"}
+    assert (
+        left("sb0", until=3).counts["lost before raw"] == left("sb0", most=1).counts["lost before raw"] == 1
+    )
+    assert left("sb1").counts["lost before raw"] == 2
+
+
+def test_a_frame_that_was_never_sent(three, hand, tmp_path):
+    finish(hand, 0, 1, 2)
+    first, *truth = [Frame(timestamp, source, digest) for (timestamp, source), digest in three.sent.items()]
+    assert named(judged(three, tmp_path, truth=truth)) == {"never sent"}
+    unwritten = [Span(frozenset([first.source]), first.timestamp_us, first.timestamp_us)]
+    assert judged(three, tmp_path, truth=truth, explained=Explained(unwritten=unwritten)).problems == []
+
+
+def test_an_incomplete_group_without_a_cause(raw, hand, tmp_path):
+    """The last source's window never was in raw: a fault explains it, or that the source sent none."""
+    raw.send(at(0))
+    raw.send(at(1), "sb0", "sb1")
+    hand.publish(0)
+    hand.publish(1, ["sb0", "sb1"])
+    hand.commit()
+    assert named(judged(raw, tmp_path)) == {"incomplete without a cause"}
+    gap = Span(frozenset(["sb2"]), at(1), at(1))
+    assert judged(raw, tmp_path, explained=Explained(gaps=[gap])).problems == []
+    elsewhere = [Span(frozenset(["sb2"]), at(0), at(0)), Span(frozenset(["sb1"]), at(1), at(1))]
+    assert named(judged(raw, tmp_path, explained=Explained(gaps=elsewhere))) == {"incomplete without a cause"}
+    silent = Explained(silent=frozenset(["sb2"]))
+    assert judged(raw, tmp_path, explained=silent).problems == []
+    truth = [Frame(timestamp, source, digest) for (timestamp, source), digest in raw.sent.items()]
+    more = [*truth, Frame(at(1), "sb2", frame_digest(b"sent"))]
+    assert "incomplete without a cause" in named(judged(raw, tmp_path, truth=more, explained=silent))
+
+
+def test_a_late_window_without_a_cause(raw, hand, tmp_path):
+    raw.send(at(0), "sb1", "sb2")
+    hand.publish(0, ["sb1", "sb2"])
+    raw.send(at(0), "sb0")
+    hand.reject(2, RejectReason.LATE, digest=raw.sent[at(0), "sb0"])
+    hand.commit(3)
+    assert named(judged(raw, tmp_path)) == {"incomplete without a cause", "late without a cause"}
+    gaps = [Span(frozenset(["sb0"]), at(0), at(0))]
+    assert judged(raw, tmp_path, explained=Explained(gaps=gaps)).problems == []
+
+
+def test_a_window_that_was_left_out_of_a_group_that_was_open(raw, hand, tmp_path):
+    """It lies in raw before a member: nothing explains that."""
+    raw.send(at(0))
+    hand.publish(0, ["sb1", "sb2"])
+    hand.reject(0, RejectReason.LATE, digest=raw.sent[at(0), "sb0"])
+    hand.commit(3)
+    gaps = [Span(frozenset(raw.sources), at(0), at(0))]
+    assert named(judged(raw, tmp_path, explained=Explained(gaps=gaps))) == {"left out"}
 
 
 def test_a_group_twice(three, hand, tmp_path):
