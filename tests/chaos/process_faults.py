@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import psutil
+
 from schemas.offset_metadata import OffsetMetadata
 from tests.chaos.effect import Effect, fault
 from tests.chaos.plan import Blow
@@ -14,6 +16,7 @@ from tests.support.kafka_proxy import Act, Api, Rule, Way
 from tests.support.waiting import wait_until
 
 _SECOND_END_S = 3.0  # long enough for the one that is left to be fenced too, if it were
+_SPOOLED_BYTES = 100_000  # three timestamps
 _KILLED = -signal.SIGKILL
 _extra = itertools.count(1)
 
@@ -21,6 +24,8 @@ _extra = itertools.count(1)
 @fault("kill")
 def kill(system: System, blow: Blow) -> Effect:
     """SIGKILL, and started again at once, as a supervisor does."""
+    if blow.victim == "connector without Kafka":
+        return _killed_without_kafka(system, blow)
     worker = system.worker(blow.victim)
     at = time.time()
     status = worker.kill()
@@ -38,6 +43,33 @@ def kill(system: System, blow: Blow) -> Effect:
         loses_most=1 if blow.victim == "connector" and system.layout.spool == "through" else None,
         gaps_of=interrupted,
         truth_cut=blow.victim == "emulator",
+    )
+
+
+def _killed_without_kafka(system: System, blow: Blow) -> Effect:
+    """SIGKILL to the connector while its spool alone has what it reads: all nodes of Kafka are stopped."""
+    worker = system.worker("connector")
+    nodes = [psutil.Process(node.pid) for node in system.kafka.nodes if node.pid]
+    for node in nodes:
+        node.suspend()
+    before = system.spooled_bytes
+    wait_until(lambda: system.spooled_bytes > before + _SPOOLED_BYTES, "frames in the spool", 60)
+    held = system.spooled_bytes - before
+    killed_s = time.time()
+    status = worker.kill()
+    worker.start()
+    stay(blow.seconds)
+    still = all(node.status() == psutil.STATUS_STOPPED for node in nodes)
+    for node in nodes:
+        node.resume()
+    return Effect(
+        took=status == _KILLED and still and len(nodes) == system.layout.nodes,
+        proof=f"{worker.name} ended with status {status}, {held} bytes in its spool since Kafka was stopped",
+        began_s=killed_s,
+        clear_s=time.time(),
+        loses_of=ALL,
+        loses_most=1,
+        gaps_of=ALL,
     )
 
 

@@ -16,6 +16,7 @@ STANDBY = Layout("standby", groupers=2)
 TWELVE = Layout("twelve partitions", partitions=12, groupers=3)
 TWO_CONNECTORS = Layout("two connectors", connectors=2, reorder_grace_s=1.0)
 RAGGED = Layout("ragged", silent_every=25, reorder_grace_s=3.0)
+THROUGH = Layout("spool through", spool="through")
 SMALL_DISK = Layout("small disk", disk_mb=160)
 
 _KAFKA_VICTIMS = ("connector.PRODUCE", "grouper.PRODUCE", "grouper.TXN_OFFSET_COMMIT", "grouper.END_TXN")
@@ -45,6 +46,9 @@ def cases() -> tuple[Case, ...]:
         (TWELVE, None, "stop-long", "grouper"),
         (TWO_CONNECTORS, None, "kill", "connector"),
         (TWO_CONNECTORS, None, "stop-long", "connector"),
+        (THROUGH, None, "kill", "connector"),
+        (THROUGH, None, "kill", "connector without Kafka"),
+        (THROUGH, None, "stop-long", "connector"),
         (RAGGED, None, "kill-older-open", "grouper"),
         (PLAIN, None, "offsets-deleted", "late windows"),
     ]
@@ -72,6 +76,9 @@ def cases() -> tuple[Case, ...]:
         (PLAIN, 3, "broker-stop-in-commit", "txn-coordinator"),
         (TWELVE, 1, "broker-kill", "only"),
         (TWELVE, 3, "broker-kill", "leader"),
+        (THROUGH, 1, "broker-kill", "only"),
+        (THROUGH, 1, "broker-stop-long", "only"),
+        (THROUGH, 3, "broker-kill", "leader"),
         (SMALL_DISK, 1, "disk-full", "only"),
         (SMALL_DISK, 3, "disk-full", "first"),
     ]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -68,6 +68,7 @@ class System:
         self._ends: list[str] = []
         self._stack = ExitStack()
         self._data = folder / "kafka"
+        self._spools = folder / "spools"
 
     def __enter__(self) -> Self:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ class System:
         self._stack.close()
 
     def _start(self) -> None:
-        self._stack.callback(shutil.rmtree, self._data, ignore_errors=True)
+        for each in (self._data, self._spools):
+            self._stack.callback(shutil.rmtree, each, ignore_errors=True)
         if self.layout.disk_mb:
             self._mount_small_disk()
         self.kafka = RoutedKafka(self._data, nodes=self.layout.nodes, routes=_ROUTES)
@@ -122,7 +124,8 @@ class System:
             None,
         ).start()
         for number in range(1, self.layout.connectors + 1):
-            self._add(f"connector-{number}", "connector", lambda _life: (), "CONNECTOR").start()
+            name = f"connector-{number}"
+            self._add(name, "connector", self._connector_options(name), "CONNECTOR").start()
 
     def _add(
         self, name: str, verb: str, options: Callable[[int], Sequence[str]], route: str | None
@@ -158,6 +161,22 @@ class System:
                 f"--misbehave=silent:every={self.layout.silent_every}:steps=1:source={SOURCES[-1]}"
             )
         return options
+
+    def _connector_options(self, name: str) -> Callable[[int], Sequence[str]]:
+        spool = self.layout.spool
+        options = [f"--spool={spool}"]
+        if spool != "off":
+            options.append(f"--spool-dir={self._spools / name}")
+        return lambda _life: options
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Frames in the spools' files, released ones included whose file is still there."""
+        total = 0
+        for path in self._spools.rglob("*.frames"):
+            with suppress(FileNotFoundError):  # released meanwhile
+                total += path.stat().st_size
+        return total
 
     @property
     def rate_hz(self) -> int:
