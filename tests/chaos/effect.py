@@ -22,6 +22,7 @@ class Effect:
         gaps_of: sources that groups may lack while it is felt, and of which windows may come late: nothing
             came of them, or it stood still for longer than the grouper waits for a group's rest (6 s).
         truth_cut: an image server may not have come to write down its last frames.
+        next_within_s: the next group has to be read so soon after `clear_s`, before scaling; None: no bound.
         aborts: an aborted transaction must be to be seen.
         needs_late: rejects of late windows must be to be seen.
         same: processes of ours by name: these must have the same pid once all has recovered.
@@ -36,6 +37,7 @@ class Effect:
     loses_most: int | None = None
     gaps_of: frozenset[str] = frozenset()
     truth_cut: bool = False
+    next_within_s: float | None = None
     aborts: bool = False
     needs_late: bool = False
     same: Mapping[str, int] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 
 _SECOND_END_S = 3.0  # long enough for the one that is left to be fenced too, if it were
 _SPOOLED_BYTES = 100_000  # three timestamps
+GROUPER_BACK_S = SESSION_TIMEOUT_S + 5  # after its death, by itself or another, with its transaction open
 _KILLED = -signal.SIGKILL
 _extra = itertools.count(1)
 
@@ -38,6 +39,7 @@ def kill(system: System, blow: Blow) -> Effect:
         began_s=at,
         clear_s=at,
         watch="reader" if blow.victim == "reader" else "groups",
+        next_within_s=GROUPER_BACK_S if blow.victim == "grouper" else None,
         loses_of=interrupted,
         # The decoder had given it, and it was not yet in the spool.
         loses_most=1 if blow.victim == "connector" and system.layout.spool == "through" else None,
@@ -162,6 +164,7 @@ def take_over(system: System, blow: Blow) -> Effect:
         proof=f"{worker.name} ended with status {status}, {heir} took its partition",
         began_s=at,
         clear_s=at,
+        next_within_s=GROUPER_BACK_S,
     )
 
 
@@ -183,6 +186,7 @@ def kill_in_commit(system: System, blow: Blow) -> Effect:
         proof=f"{worker.name} ended with status {status} with its EndTxn on the wire, which was dropped",
         began_s=at,
         clear_s=at,
+        next_within_s=GROUPER_BACK_S,
         aborts=True,
     )
 
@@ -296,6 +300,7 @@ def kill_older_open(system: System, blow: Blow) -> Effect:
         f"the committed offset {committed.offset}",
         began_s=at,
         clear_s=at,
+        next_within_s=GROUPER_BACK_S,
     )
 
 

@@ -14,7 +14,7 @@ from tests.chaos.explained import Explained, Span
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.plan import Blow, Round
 from tests.chaos.system import ALL, SILENT, System, stay
-from tests.support.waiting import wait_until
+from tests.support.waiting import timeout_s, wait_until
 
 _TRIES = 3
 _RECOVERY_S = 180.0
@@ -81,9 +81,9 @@ def run_round(plan: Round, folder: Path, seed: int, tell: Tell) -> Outcome:
                 verdict = _judged(system, [effect for _, _, effect in struck], explained, tell)
                 outcome.problems += verdict.problems
                 outcome.counts = verdict.counts
-                outcome.recoveries = [
-                    _recovery(system, plan, blow, tries, effect) for blow, tries, effect in struck
-                ]
+                for blow, tries, effect in struck:
+                    outcome.recoveries.append(_recovery(system, plan, blow, tries, effect))
+                    outcome.problems += too_slow(outcome.recoveries[-1], effect)
             finally:
                 outcome.problems += system.unexpected_ends()
     except Exception as error:  # noqa: BLE001  whatever it is: this round failed, and says why
@@ -206,6 +206,15 @@ def _recovery(system: System, plan: Round, blow: Blow, tries: int, effect: Effec
         caught_up_s=round(max([0.0, *(moment - clear_s for moment in before)]), 3),
         lasted_s=round(clear_s - effect.began_s, 3),
     )
+
+
+def too_slow(recovery: Recovery, effect: Effect) -> list[str]:
+    """What there is to say where the next group came later than it has to."""
+    if effect.next_within_s is None or recovery.next_s <= timeout_s(effect.next_within_s):
+        return []
+    bound_s = timeout_s(effect.next_within_s)
+    what = f"{recovery.fault}:{recovery.victim}"
+    return [f"{what}: the next group came after {recovery.next_s} s, not within {bound_s:g} s"]
 
 
 def _reader_lines(system: System) -> list[tuple[float, int, str]]:
