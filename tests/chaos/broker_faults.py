@@ -83,14 +83,16 @@ def broker_restart(system: System, blow: Blow) -> Effect:
     """SIGTERM to one node after the other, each started again before the next: an upgrade."""
     pids = system.pids_of_ours()
     at = again = time.time()
+    nodes = _nodes(system, blow)
+    before = [_pid(node) for node in nodes]
     clean = []
-    for node in _nodes(system, blow):
+    for node in nodes:
         clean.append(system.kafka.stop_node(node.node.node_id, timeout_s(90)))
         again = time.time()
         _start(system, [node])
     return Effect(
-        took=len(clean) == system.layout.nodes,
-        proof=f"{len(clean)} nodes were restarted, {sum(clean)} in order",
+        took=all(clean) and all(_pid(node) != pid for node, pid in zip(nodes, before, strict=True)),
+        proof=f"{len(clean)} nodes were restarted, {sum(clean)} of them ended in order",
         began_s=at,
         clear_s=again,
         same=pids,

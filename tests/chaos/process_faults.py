@@ -90,17 +90,24 @@ def stop_long(system: System, blow: Blow) -> Effect:
     def taken_over() -> bool:
         return any(_assigned(each) > before for each, before in others.items())
 
-    heirs = bool(others) and worker in system.groupers
     seconds = 2 * SESSION_TIMEOUT_S + blow.seconds
-    effect = _stopped(system, worker, blow.victim, seconds, taken_over if heirs else None)
-    if not heirs:
-        return effect
+    if worker not in system.groupers or not others:
+        return _stopped(system, worker, blow.victim, seconds, _out_of_its_group(system, worker))
+    effect = _stopped(system, worker, blow.victim, seconds, taken_over)
     return Effect(
         took=effect.took and taken_over(),
-        proof=f"{effect.proof}; its partitions went to another",
+        proof=f"{effect.proof}: its partitions went to another",
         began_s=effect.began_s,
         clear_s=effect.began_s,
     )
+
+
+def _out_of_its_group(system: System, worker: Worker) -> Callable[[], bool] | None:
+    """Whether Kafka has given up the only member of its consumer group; None: it is in none."""
+    role = worker.name.partition("-")[0]
+    if role not in {"grouper", "reader"}:
+        return None
+    return lambda: system.members(f"{system.prefix}.{role}") == 0
 
 
 def _stopped(
@@ -110,13 +117,14 @@ def _stopped(
     worker.pause()
     stay(seconds)
     if until is not None:
-        wait_until(until, f"others to go on without {worker.name}", 60)
+        wait_until(until, f"Kafka to go on without {worker.name}", 60)
     still = worker.stopped
     seen = len(system.witness.seen)
     worker.resume()
     return Effect(
         took=still,
-        proof=f"{worker.name} was in state stopped for {time.time() - at:.1f} s ({seen} groups out then)",
+        proof=f"{worker.name} was in state stopped for {time.time() - at:.1f} s ({seen} groups out then)"
+        + ("" if until is None else ", and not in its consumer group any more"),
         began_s=at,
         clear_s=time.time(),
         watch="reader" if victim == "reader" else "groups",

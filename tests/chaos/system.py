@@ -249,6 +249,11 @@ class System:
         partitions = len(self.admin.list_topics(topic, timeout=timeout_s(10)).topics[topic].partitions)
         return self.leader(topic, (_java_hash(name) & 0x7FFFFFFF) % partitions)
 
+    def members(self, group: str) -> int:
+        """Of a consumer group, as Kafka sees it."""
+        described = self.admin.describe_consumer_groups([group], request_timeout=timeout_s(10))
+        return len(described[group].result().members)
+
     # --- waiting
 
     def wait_for_groups_after(
