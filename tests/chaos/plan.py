@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SLOW_END = "grouper.END_TXN past 5 s"
+"""The victim of a delay beyond which the grouper must doubt how its transaction ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from tests.chaos.plan import Blow, Layout, Round
+from tests.chaos.plan import SLOW_END, Blow, Layout, Round
 
 _BLOWS_A_ROUND = 4
 
@@ -59,6 +59,7 @@ def cases() -> tuple[Case, ...]:
             for victim in ("one", "all")
         ),
         *((PLAIN, None, fault, victim) for fault in _KAFKA_FAULTS for victim in _KAFKA_VICTIMS),
+        *((PLAIN, None, f"delay-{way}", SLOW_END) for way in ("request", "answer")),
     ]
     of_brokers: list[Case] = [
         *(

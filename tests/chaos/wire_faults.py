@@ -3,7 +3,7 @@
 import time
 
 from tests.chaos.effect import Effect, fault
-from tests.chaos.plan import Blow
+from tests.chaos.plan import SLOW_END, Blow
 from tests.chaos.system import ALL, SOURCES, System, stay
 from tests.support.kafka_proxy import Act, Api, Rule, Way
 from tests.support.tcp_proxy import TcpProxy
@@ -13,6 +13,7 @@ _SLOW_BYTES_PER_S = 8_000  # a third of what a source sends
 _IN_FRAME_S = 1.0
 _STALL_PAST_DEADLINE_S = 12.0  # the connector gives a frame up after 10 s without a byte
 _FIRST_MESSAGE_S = 60.0
+_DOUBTFUL_S = 5.5  # an EndTxn of more than 5 s may still be under way in the next transaction (KAFKA-17754)
 
 
 @fault("source-cut")
@@ -91,7 +92,33 @@ def _wires(system: System, blow: Blow) -> dict[str, TcpProxy]:
     return {name: system.wires[name] for name in names}
 
 
+def _slow_end(system: System, blow: Blow, way: Way) -> Effect:
+    """An EndTxn so late that it could end the next transaction: before that the producer is renewed."""
+    proxy = system.proxies["GROUPER"]
+    renewed = _renewed(system)
+    rule = Rule(Api.END_TXN, way, Act.DELAY, seconds=_DOUBTFUL_S + blow.seconds)
+    at = time.time()
+    proxy.apply(rule)
+    wait_until(lambda: rule.passed_on, f"{rule} to be over", _FIRST_MESSAGE_S)
+    proxy.lift()
+    clear = time.time()
+    wait_until(lambda: _renewed(system) > renewed, "the producer to be renewed", 60)
+    return Effect(
+        took=rule.acted == 1,
+        proof=f"{rule}, by {rule.seconds:.1f} s, and the grouper renewed its producer",
+        began_s=at,
+        clear_s=clear,
+    )
+
+
+def _renewed(system: System) -> int:
+    """How often groupers have said that they did."""
+    return sum(len(each.said("producer renewed: the end of a transaction")) for each in system.groupers)
+
+
 def _on_the_way_to_kafka(system: System, blow: Blow, act: Act, way: Way) -> Effect:
+    if blow.victim == SLOW_END:
+        return _slow_end(system, blow, way)
     route, _, api = blow.victim.partition(".")
     proxy = system.proxies[route.upper()]
     rule = Rule(Api[api], way, act, seconds=blow.seconds, limit=1 if act is Act.DROP else 3)
