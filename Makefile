@@ -8,7 +8,7 @@
 #   make test-cluster    the Helm chart on a real Kubernetes control plane, built with Go; no container runs
 #   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
-#   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn?
+#   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn? ROUND=3: that round
 #   make bench           throughput, latency and memory against bare floors in the same run
 
 PYTHON ?= python3
@@ -115,7 +115,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
 
 chaos: $(VENV)/.dev
-	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(or $(MINUTES),10)
+	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(or $(MINUTES),10) $(if $(ROUND),--round $(ROUND))
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -1,8 +1,9 @@
 """A run's folder: its schedule, what happened, and which rounds are done, so that it can go on later.
 
-FOLDER/run.json             what the schedule is a function of
+FOLDER/run.json             what the schedule is a function of, and the commit that it was run at
 FOLDER/events.jsonl         everything that happened, with times
 FOLDER/round-0007/          plan.json, truth, logs of each life, the auditor's report, result.json at the end
+FOLDER/failed-0007-1/       the same, of an attempt that failed before it was done again
 """
 
 import json
@@ -20,7 +21,7 @@ _RESULT = "result.json"
 
 
 class OtherRunError(Exception):
-    """The folder holds a run with another schedule."""
+    """The folder holds a run with another schedule, or of other code."""
 
 
 class Journal:
@@ -28,7 +29,7 @@ class Journal:
 
     Args:
         folder: made if it does not exist.
-        run: what the schedule is a function of; must be the same when a run goes on.
+        run: what the schedule is a function of, and the code; must be the same when a run goes on.
 
     Raises:
         OtherRunError: it is not.
@@ -51,8 +52,12 @@ class Journal:
         )
 
     def begin(self, plan: Round) -> Path:
-        """A folder for this round; what an attempt that was cut off left is thrown away."""
+        """A folder for this round; what an attempt that was cut off, or passed, left is thrown away."""
         folder = self._round(plan.number)
+        outcome = self.outcome(plan.number)
+        if outcome is not None and not outcome.passed:
+            before = len(list(self.folder.glob(f"failed-{plan.number:04}-*")))
+            folder.rename(self.folder / f"failed-{plan.number:04}-{before + 1}")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "plan.json").write_text(json.dumps(asdict(plan), indent=1))
@@ -68,6 +73,16 @@ class Journal:
         """Of a round that was completed."""
         path = self._round(number) / _RESULT
         return _outcome(path) if path.exists() else None
+
+    def has_passed(self, number: int) -> bool:
+        """Whether a round need not be done again."""
+        outcome = self.outcome(number)
+        return outcome is not None and outcome.passed
+
+    @property
+    def kept(self) -> list[Path]:
+        """Folders of failures that were done again, in order."""
+        return sorted(self.folder.glob("failed-*"))
 
     def outcomes(self) -> Iterator[Outcome]:
         yield from outcomes_in(self.folder)
