@@ -6,7 +6,7 @@
 #   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
 #   make test-chart      the Helm chart: helm, promtool and kubernetes-validate look at what it renders
 #   make test-cluster    the Helm chart on a real Kubernetes control plane, built with Go; no container runs
-#   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"
+#   make fuzz           coverage-guided fuzzing of schemas/: SECONDS=60 of all targets, or TARGETS="stream time"; QUIET=10: until nothing new
 #   make soak           MINUTES=30 of full-size images through real processes: does anything grow?
 #   make chaos          SEED=1 MINUTES=10 of faults against real processes: is anything lost, doubled, torn? ROUND=3: that round
 #   make bench           throughput, latency and memory against bare floors in the same run
@@ -105,11 +105,12 @@ $(VENV)/.chart: $(VENV)/.dev
 
 test-chart: $(VENV)/.chart tools
 	TRAPLINE_TEST_CHART_TOOLS=$(TOOLS) $(BIN)/pytest tests/chart
+
 test-cluster: $(VENV)/.dev
 	$(BIN)/python -m tests.cluster $(foreach part,$(ONLY),--only=$(part))
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(QUIET),--quiet-minutes $(QUIET),--seconds $(SECONDS))
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
