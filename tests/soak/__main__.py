@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from schemas.errors import TraplineError
+from tests.soak.errors import SoakError
 from tests.soak.flatness import Course, course, table
-from tests.soak.run import Outcome, Plan, SoakError, soak
+from tests.soak.run import Outcome, Plan, soak
 from tests.soak.sampling import ALLOWED, UNITS, Sample
 
 _WARM_UP = 0.25  # of the samples: imports, caches, and pools that fill
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"the soak did not come to its end: {error}", file=sys.stderr)
         return 1
     courses = judged(outcome.samples)
-    problems = [f"{each.name} grows" for each in courses if not each.flat] + _problems(outcome)
+    problems = [f"{each.name} grows" for each in courses if not each.flat] + problems_of(outcome)
     text = "\n".join((table(courses, UNITS), *_shown(outcome), *problems, "not flat" if problems else "flat"))
     (options.folder / "table.txt").write_text(text + "\n")
     print(text)
@@ -65,7 +66,8 @@ def _shown(outcome: Outcome) -> list[str]:
     ]
 
 
-def _problems(outcome: Outcome) -> list[str]:
+def problems_of(outcome: Outcome) -> list[str]:
+    """What is amiss beside growth: findings of the auditor, groups that were not read or lack something."""
     found = [f"finding: {line}" for line in outcome.findings]
     if not outcome.sent == outcome.read == outcome.complete:
         found.append("not every timestamp that was sent was read as a complete group")

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.soak.errors import SoakError
 from tests.soak.reader import GROUP_ID
 from tests.soak.sampling import Sample, Sampler
 from trapline.demo.processes import DemoError, Stage, Stages
@@ -28,10 +29,6 @@ _LEAST_FREE_GIB: Final = 10.0
 # Kafka deletes whole segments, every five minutes and a minute later: with 48 MiB/s it is some 20 GiB all the
 # same, which a bound of its own for each topic keeps from growing.
 _RETENTION: Final = "2GiB"
-
-
-class SoakError(Exception):
-    """The run could not be made, or went to its end no more; says what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,12 @@ class _Soak:
         with (
             self._reading() as reader,
             Sampler(
-                self._kafka.bootstrap_servers, _PREFIX, GROUP_ID, self._ports, self._kafka.data
+                self._kafka.bootstrap_servers,
+                _PREFIX,
+                GROUP_ID,
+                self._ports,
+                self._kafka.data,
+                spool=self._plan.spool != "off",
             ) as sampler,
             (self._folder / "samples.jsonl").open("w") as log,
         ):
@@ -131,7 +133,7 @@ class _Soak:
             pids |= {"reader": reader.pid, "broker": self._kafka.pid}
             while not _ended(emulator):
                 began_s = time.monotonic()
-                samples.append(sampler.sample(pids))
+                samples.append(self._sample(sampler, pids, running))
                 log.write(json.dumps(asdict(samples[-1])) + "\n")
                 log.flush()
                 self._check(samples[-1], running, reader)
@@ -193,6 +195,15 @@ class _Soak:
         finally:
             reader.terminate()
             reader.wait()
+
+    @staticmethod
+    def _sample(sampler: Sampler, pids: Mapping[str, int], running: Mapping[str, Stage]) -> Sample:
+        try:
+            return sampler.sample(pids)
+        except SoakError:
+            for stage in running.values():
+                stage.check()  # shows the end of its log, where one of ours has ended
+            raise
 
     def _check(self, sample: Sample, running: Mapping[str, Stage], reader: subprocess.Popen[bytes]) -> None:
         for stage in running.values():

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Final, Self
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.soak.errors import SoakError
 from tests.soak.flatness import Allowance
 
 _MIB: Final = 1024**2
@@ -61,7 +62,14 @@ class Sampler:
     """Takes samples of one run, while it is entered."""
 
     def __init__(
-        self, bootstrap_servers: str, prefix: str, reader_group: str, ports: Mapping[str, int], data: Path
+        self,
+        bootstrap_servers: str,
+        prefix: str,
+        reader_group: str,
+        ports: Mapping[str, int],
+        data: Path,
+        *,
+        spool: bool,
     ) -> None:
         """Connect.
 
@@ -71,7 +79,9 @@ class Sampler:
             reader_group: the reader's consumer group.
             ports: of the metrics of connector and grouper.
             data: Kafka's folder.
+            spool: whether the connector has one.
         """
+        self._spool = spool
         self._began_s = time.monotonic()
         self._ports = ports
         self._data = data
@@ -96,23 +106,57 @@ class Sampler:
             pids: of the processes by name.
 
         Raises:
-            psutil.NoSuchProcess: one has ended.
+            SoakError: one has ended, or does not tell what it has to.
         """
-        figures: dict[str, float] = {}
-        for name, pid in pids.items():
-            process = psutil.Process(pid)
-            figures[f"{name} rss"] = process.memory_info().rss / _MIB
-            figures[f"{name} threads"] = process.num_threads()
-            figures[f"{name} fds"] = process.num_fds()
-        connector, grouper = (_metrics(self._ports[name]) for name in ("connector", "grouper"))
-        figures["connector queue"] = connector.get("trapline_connector_queue_bytes", 0.0) / _MIB
-        figures["connector spool"] = connector.get("trapline_connector_spool_bytes", 0.0) / _MIB
-        figures["grouper open"] = grouper["trapline_grouper_open_groups"]
+        figures = of_processes(pids)
+        connector, grouper = (_metrics(name, self._ports[name]) for name in ("connector", "grouper"))
+        figures |= of_metrics(connector, grouper, spool=self._spool)
         for name, (consumer, topic) in self._lags.items():
             figures[f"{name} lag"] = _lag(consumer, topic)
         figures["kafka data"] = _size(self._data) / 1024**3
         figures["disk free"] = shutil.disk_usage(self._data).free / 1024**3
         return Sample(time.monotonic() - self._began_s, figures)
+
+
+def of_processes(pids: Mapping[str, int]) -> dict[str, float]:
+    """Memory, threads and file descriptors of each, as the kernel knows them.
+
+    Raises:
+        SoakError: one has ended.
+    """
+    figures: dict[str, float] = {}
+    for name, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            figures[f"{name} rss"] = process.memory_info().rss / _MIB
+            figures[f"{name} threads"] = process.num_threads()
+            figures[f"{name} fds"] = process.num_fds()
+            ended = process.status() == psutil.STATUS_ZOMBIE
+        except psutil.Error as error:
+            raise SoakError(f"the {name} cannot be looked at: {error}") from error
+        if ended:
+            raise SoakError(f"the {name} (process {pid}) has ended")
+    return figures
+
+
+def of_metrics(
+    connector: Mapping[str, float], grouper: Mapping[str, float], *, spool: bool
+) -> dict[str, float]:
+    """What connector and grouper say of themselves, by the names of their metrics.
+
+    Raises:
+        SoakError: a metric is not there: it would be flat for ever.
+    """
+    try:
+        figures = {
+            "connector queue": connector["trapline_connector_queue_bytes"] / _MIB,
+            "grouper open": grouper["trapline_grouper_open_groups"],
+        }
+        if spool:
+            figures["connector spool"] = connector["trapline_connector_spool_bytes"] / _MIB
+    except KeyError as error:
+        raise SoakError(f"there is no metric {error.args[0]}") from error
+    return figures
 
 
 def _consumer(bootstrap_servers: str, group: str) -> Consumer:
@@ -121,15 +165,21 @@ def _consumer(bootstrap_servers: str, group: str) -> Consumer:
 
 def _lag(consumer: Consumer, topic: str) -> float:
     """Offsets between a consumer group's position and the end; transaction markers count too."""
-    (position,) = consumer.committed([TopicPartition(topic, 0)], timeout=_ASK_S)
-    low, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_ASK_S, cached=False)
+    try:
+        (position,) = consumer.committed([TopicPartition(topic, 0)], timeout=_ASK_S)
+        low, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_ASK_S, cached=False)
+    except KafkaException as error:
+        raise SoakError(f"Kafka does not tell the lag on {topic}: {error}") from error
     return float(end - max(low, position.offset))
 
 
-def _metrics(port: int) -> dict[str, float]:
+def _metrics(name: str, port: int) -> dict[str, float]:
     """The sum of each metric's series."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=_ASK_S) as answer:
-        text = answer.read().decode()
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=_ASK_S) as answer:
+            text = answer.read().decode()
+    except OSError as error:
+        raise SoakError(f"the {name} does not tell its metrics: {error}") from error
     sums: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
