@@ -3,5 +3,6 @@
     python -m tests.chaos --seed 7 --minutes 10
 
 Read schedule.py first (what happens, a pure function of the seed), then round.py (one system's life, fault
-by fault), faults.py and its neighbours (what each does, and how it proves that it took effect), judge.py.
+by fault), process_faults.py and its neighbours (what each does, and how it proves that it took effect),
+explained.py (what each may cost), judge.py.
 """

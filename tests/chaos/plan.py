@@ -41,7 +41,7 @@ class Blow:
     """One fault to one victim.
 
     Attributes:
-        fault: its name in faults.FAULTS.
+        fault: its name, as effect.fault knows it.
         victim: as that fault understands it.
         seconds: how long it lasts, where it lasts.
         pause_s: from the last recovery until it begins.

@@ -12,7 +12,7 @@ _HEAD = (
     "| fault | victim | nodes | times | lost, twice, torn | next group after, s: median, worst "
     "| caught up after, s: worst |"
 )
-_LOST = ("lost", "lost before raw", "not read")
+_LOST = ("lost", "lost before raw", "left out", "not read")
 _TWICE = ("member twice", "raw record twice", "timestamp twice")
 _TORN = ("torn",)
 
