@@ -29,6 +29,11 @@ class CatalogueTail:
             self._catalogue.close()
             raise self._named(error) from error
 
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """All partitions."""
+        return tuple(self._next)
+
     def passed(self, record: CatalogueRecord) -> None:
         """This one was read elsewhere, and is not new either."""
         self._next[record.partition] = max(self._next[record.partition], record.offset + 1)

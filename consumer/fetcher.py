@@ -7,6 +7,7 @@ touches Kafka's client.
 import math
 import os
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from consumer.catalogue import Catalogue, catalogue_consumer
 from consumer.committer import Committer
 from consumer.errors import GapError, StartError, StreamError
 from consumer.group_order import Merge
-from consumer.groups_topic import ASK_S, GroupsTopic, StreamClosed
+from consumer.groups_topic import ASK_S, NO_TOPIC_WAIT_S, GroupsTopic, StreamClosed
 from consumer.kafka_errors import NO_TOPIC, is_gap, stream_error
 from consumer.metrics import GAP_RECORDS, GAPS
 from consumer.pace import Pace
 from consumer.partition import PartitionReader
 from consumer.positions import Position, find_positions
+from consumer.range_end import RangeEnd, find_range_ends
 from consumer.read_ahead import ReadAhead
 from consumer.revisions import newest_revisions
 from consumer.selection import Revisions, Selection
@@ -34,6 +36,7 @@ from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
 
 POLL_S = 0.02  # how long a commit or a closing stream may have to wait for this thread
+SILENCE_S = 0.5  # of Kafka; a fetch of what is not there yet takes as long
 JOIN_S = 15.0  # for the thread to end: the last commit (6 s if nobody answers), leaving the group
 
 log = get_logger(__name__)
@@ -50,6 +53,7 @@ class Plan:
         start: where to start without a committed position.
         selection: which groups to hand out.
         merge: the order of groups of several partitions.
+        past: the end of the range is not after the start of the reading.
     """
 
     settings: ConsumerSettings
@@ -58,6 +62,7 @@ class Plan:
     start: Start
     selection: Selection
     merge: Merge
+    past: bool = False
 
 
 class Fetcher:
@@ -79,6 +84,7 @@ class Fetcher:
         self._pid = os.getpid()
         self._closing = self.read_ahead.closing
         self._readers: dict[int, PartitionReader] = {}
+        self._heard_s = 0.0
         self._consumer = log_consumer(
             settings,
             group_id=plan.group_id,
@@ -137,7 +143,10 @@ class Fetcher:
             message = self._consumer.poll(POLL_S)
             if message is None:
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
+                if self._plan.past and time.monotonic() > self._heard_s + SILENCE_S:
+                    self._learn_ends()  # nothing may lie behind the range that would ask for it
             else:
+                self._heard_s = time.monotonic()
                 self._on_message(message)
 
     def _check_partitions(self, partitions: Collection[int]) -> None:
@@ -176,14 +185,18 @@ class Fetcher:
             self._on_error(error, partition)
             return
         reader = self._readers.get(partition)
-        if reader is not None:
+        if reader is not None and not reader.ended:
             reads = reader.read(message)
             if reads:
                 self.read_ahead.queue(partition, reads)
+            if reader.end is not None:
+                if reader.end.passed:
+                    self._learn_ends()
+                self._look_for_ends([partition])
 
     def _on_error(self, error: KafkaError, partition: int) -> None:
         if is_gap(error):
-            if partition in self._readers:
+            if partition in self._readers and not self._readers[partition].ended:
                 self._on_gap(partition)
             return
         if error.code() in NO_TOPIC:
@@ -208,6 +221,7 @@ class Fetcher:
             self.read_ahead.queue(partition, reader.jump(low))
             self.read_ahead.jump(partition, low, anew=wanted > end)
         self._assign(self._consumer)
+        self._look_for_ends([partition])
 
     def _account_for_gap(self, partition: int, wanted: int, low: int) -> None:
         if self._plan.settings.on_gap == "error":
@@ -251,11 +265,37 @@ class Fetcher:
         if fresh:
             positions |= self._topic.ask(lambda: self._find(fresh))
         newest = self._topic.ask(lambda: self._find_newest(positions))
+        to_us = self._plan.selection.where.to_us
         for partition, position in positions.items():
-            reader = PartitionReader(partition, position, self._plan.selection, newest.get(partition, {}))
-            self._readers[partition] = reader
+            end = None if to_us is None else RangeEnd(to_us, past=self._plan.past)
+            self._readers[partition] = PartitionReader(
+                partition, position, self._plan.selection, newest.get(partition), end
+            )
+        self._heard_s = time.monotonic()
         self._assign(consumer)
         self.read_ahead.begin({p: position.offset for p, position in positions.items()}, committed)
+
+    def _learn_ends(self) -> None:
+        """Ask where the range ends in the partitions of which that is wanted and not known."""
+        ends: dict[int, RangeEnd] = {}
+        for partition, reader in self._readers.items():
+            end = reader.end
+            if end is not None and not end.known and (self._plan.past or end.passed):
+                ends[partition] = end
+        if ends:
+            asked_s = time.monotonic()
+            offsets = self._topic.ask(lambda: self._find_ends(ends, asked_s))
+            for partition, end in ends.items():
+                end.learn(offsets[partition])
+            self._look_for_ends(ends)
+
+    def _look_for_ends(self, partitions: Iterable[int]) -> None:
+        """Let go of those of these partitions in which the range has ended."""
+        ended = [partition for partition in partitions if self._readers[partition].ended]
+        if ended:
+            self._pace.retire(ended)
+            last = all(reader.ended for reader in self._readers.values())
+            self.read_ahead.end(ended, last=last)
 
     def _assign(self, consumer: Consumer) -> None:
         """Have Kafka's client read on where our readers stand.
@@ -266,6 +306,7 @@ class Fetcher:
         consumer.assign(
             [TopicPartition(self._topic.name, p, reader.next_offset) for p, reader in self._readers.items()]
         )
+        self._pace.retire(p for p, reader in self._readers.items() if reader.ended)
 
     def _catalogue(self) -> Catalogue:
         settings = self._plan.settings
@@ -296,6 +337,12 @@ class Fetcher:
         with closing(self._catalogue()) as catalogue:
             to_us = self._plan.selection.where.to_us
             return {p: newest_revisions(catalogue, p, position, to_us) for p, position in positions.items()}
+
+    def _find_ends(self, partitions: Iterable[int], asked_s: float) -> dict[int, int | None]:
+        waited = time.monotonic() > asked_s + NO_TOPIC_WAIT_S
+        with closing(self._catalogue()) as catalogue:
+            where = self._plan.selection.where
+            return find_range_ends(catalogue, where, partitions, may_be_missing=waited)
 
     def _is_wanted(self, entry: CatalogueEntry) -> bool:
         refusal = self._plan.selection.refusal(

@@ -39,6 +39,7 @@ class GroupOrder:
         self._wait_s = wait_s
         self._queues: dict[int, deque[_Queued]] = {}
         self._emptied_s: dict[int, float] = {}
+        self._ended: set[int] = set()
         self._next_number = 0
         self._latest_us: int | None = None
         self.count = 0
@@ -48,6 +49,11 @@ class GroupOrder:
         """These partitions will have groups; a merge waits for them."""
         for partition in partitions:
             self._queues.setdefault(partition, deque())
+            self._ended.discard(partition)
+
+    def end(self, partitions: Iterable[int]) -> None:
+        """These partitions get no further group: a merge does not wait for them."""
+        self._ended.update(partitions)
 
     def revoke(self, partitions: Iterable[int]) -> int:
         """Forget these partitions and their queued groups; return how many groups were forgotten."""
@@ -65,8 +71,12 @@ class GroupOrder:
         return frozenset(partition for partition, queue in self._queues.items() if queue)
 
     def without_groups(self) -> frozenset[int]:
-        """The assigned partitions that have none queued."""
-        return frozenset(partition for partition, queue in self._queues.items() if not queue)
+        """The assigned partitions that have none queued and will have some."""
+        return frozenset(
+            partition
+            for partition, queue in self._queues.items()
+            if not queue and partition not in self._ended
+        )
 
     def starving(self) -> frozenset[int]:
         """The partitions whose next group has to come before the next one can be named."""
@@ -116,9 +126,10 @@ class GroupOrder:
         arrived_s = [queue[0].arrived_s for queue in self._queues.values() if queue]
         if not arrived_s:
             return None
-        if self._merge is Merge.ARRIVAL or len(arrived_s) == len(self._queues):
+        waited_for = self.without_groups()
+        if self._merge is Merge.ARRIVAL or not waited_for:
             return 0.0
-        emptied_s = [self._emptied_s.get(partition, 0.0) for partition in self.without_groups()]
+        emptied_s = [self._emptied_s.get(partition, 0.0) for partition in waited_for]
         return max(0.0, max(min(arrived_s), *emptied_s) + self._wait_s - now_s)
 
     def _take(self, queued: _Queued, now_s: float) -> Group:

@@ -32,6 +32,7 @@ class Pace:
         self._topic = topic
         self._read_ahead = read_ahead
         self._paused: frozenset[int] = frozenset()
+        self._retired: frozenset[int] = frozenset()
         self._full_since_s: float | None = None
 
     @property
@@ -41,7 +42,13 @@ class Pace:
 
     def forget(self) -> None:
         """There is a new assignment: it is paused nowhere."""
-        self._paused = frozenset()
+        self._paused = self._retired = frozenset()
+
+    def retire(self, partitions: Iterable[int]) -> None:
+        """Nothing more is wanted of these partitions of the assignment: their records are not fetched."""
+        ended = frozenset(partitions)
+        self._pause(ended - self._paused)
+        self._retired |= ended
 
     def may_poll(self, partitions: int) -> bool:
         """Pause and resume what has to be; False: not now, ask again at once.
@@ -74,7 +81,7 @@ class Pace:
             self._paused |= {each.partition for each in places}
 
     def _resume(self, partitions: Iterable[int]) -> None:
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        places = [TopicPartition(self._topic, each) for each in partitions if each not in self._retired]
         if places:
             self._consumer.resume(places)
             self._paused -= {each.partition for each in places}

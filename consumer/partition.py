@@ -10,6 +10,7 @@ from consumer.assembly import Cut, GroupAssembler, ImageRecord, Repeated
 from consumer.group import Group, group_from
 from consumer.metrics import CUT_GROUPS, PASSED_OVER, REPEATED, UNREADABLE
 from consumer.positions import Position
+from consumer.range_end import RangeEnd
 from consumer.selection import PassedOver, Selection
 from runtime.logs import get_logger
 from runtime.message_headers import message_headers
@@ -26,7 +27,12 @@ class Nothing:
     next_offset: int
 
 
-Read: TypeAlias = Group | Nothing
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A group that is not before the end of the range: for another reader."""
+
+
+Read: TypeAlias = Group | Nothing | Beyond
 
 
 class PartitionReader:
@@ -35,6 +41,7 @@ class PartitionReader:
     Attributes:
         next_offset: the offset after the last record read: where a gap would begin.
         floating: nothing was read yet and the oldest record was meant, whichever that is.
+        end: where the range ends; None: nowhere.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class PartitionReader:
         position: Position,
         selection: Selection,
         newest: Mapping[int, int] | None = None,
+        end: RangeEnd | None = None,
     ) -> None:
         """Begin to read.
 
@@ -51,14 +59,21 @@ class PartitionReader:
             position: where to begin.
             selection: which groups to hand out.
             newest: timestamps of which a later revision is known to lie ahead, and its number.
+            end: where the range ends; None: nowhere.
         """
         self.next_offset = position.offset
         self.floating = position.floating
         self._partition = partition
         self._not_before_us = position.not_before_us
         self._selection = selection
+        self.end = end
         self._newest = newest or {}
         self._assembler = GroupAssembler()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more of the range comes here."""
+        return self.end is not None and self.end.is_reached(self.next_offset)
 
     def read(self, message: Message) -> tuple[Read, ...]:
         """Take the next record; return what it finished, in the order of the partition."""
@@ -90,6 +105,9 @@ class PartitionReader:
         return cut
 
     def _select(self, group: Group) -> Read:
+        if self.end is not None and self.end.lies_before(group.timestamp_us):
+            PASSED_OVER.labels(reason=PassedOver.RANGE).inc()
+            return Beyond()
         reason = self._selection.refusal(
             images=len(group.images), complete=group.complete, revision=group.revision
         )

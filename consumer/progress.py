@@ -21,6 +21,7 @@ class _Partition:
     committed: int
     reached: int
     steps: deque[_Step] = field(default_factory=deque)
+    held: bool = False
 
 
 class Progress:
@@ -40,13 +41,20 @@ class Progress:
 
     def queue(self, partition: int, next_offset: int) -> None:
         """A group that ends before `next_offset` will be handed out."""
-        self._partitions[partition].steps.append(_Step(next_offset, done=False))
+        state = self._partitions[partition]
+        if not state.held:
+            state.steps.append(_Step(next_offset, done=False))
 
     def pass_over(self, partition: int, next_offset: int) -> None:
         """Nothing up to `next_offset` will be handed out, other than what is queued already."""
         state = self._partitions[partition]
-        state.steps.append(_Step(next_offset, done=True))
-        self._advance(state)
+        if not state.held:
+            state.steps.append(_Step(next_offset, done=True))
+            self._advance(state)
+
+    def hold(self, partition: int) -> None:
+        """The position does not pass this place any more, whatever is handed out behind it."""
+        self._partitions[partition].held = True
 
     def finish(self, partition: int, next_offset: int) -> None:
         """The group that ends before `next_offset` is done. Nothing happens where it is not ours any more."""

@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_INVALID
 from consumer.group import Group
 from consumer.group_order import GroupOrder, Merge
 from consumer.metrics import DROPPED_AT_REVOKE, GROUPS, IMAGES, OUT_OF_ORDER, QUEUED_BYTES, QUEUED_GROUPS
-from consumer.partition import Read
+from consumer.partition import Beyond, Read
 from consumer.progress import Progress
 
 
@@ -36,6 +36,7 @@ class ReadAhead:
         self._in_hand: Group | None = None
         self._begun = False
         self._failure: BaseException | None = None
+        self._ended = False
 
     # For the user's thread
 
@@ -54,7 +55,10 @@ class ReadAhead:
             return self._begun
 
     def take(self, deadline_s: float | None) -> Group | None:
-        """The next group; None where the stream is closed or `deadline_s` (monotonic) has passed.
+        """The next group; None where the range has ended, the stream is closed or `deadline_s` has passed.
+
+        Args:
+            deadline_s: on the monotonic clock.
 
         Raises:
             StreamError: reading ended; every group read before it was handed out.
@@ -67,6 +71,8 @@ class ReadAhead:
                     self._hand_out(group)
                     return group
                 if self._failure is not None:
+                if self._ended:
+                    return None
                     raise self._failure
                 if deadline_s is not None and now_s >= deadline_s:
                     return None
@@ -122,6 +128,7 @@ class ReadAhead:
             for read in reads:
                 if isinstance(read, Group):
                     self._order.push(read, time.monotonic())
+            self._ended = False
                     self._progress.queue(partition, read.last_offset + 1)
                     QUEUED_GROUPS.inc()
                     QUEUED_BYTES.inc(read.size_bytes)
@@ -133,10 +140,19 @@ class ReadAhead:
         """Reading a partition goes on at `offset`; `anew`: in another log, where offsets begin anew."""
         with self._changed:
             if anew:
+                elif isinstance(read, Beyond):
+                    self._progress.hold(partition)
                 self._progress.revoke([partition])
                 self._progress.assign(partition, OFFSET_INVALID)
                 self._handed.pop(partition, None)
             self._progress.pass_over(partition, offset)
+    def end(self, partitions: Collection[int], *, last: bool) -> None:
+        """Nothing more comes of these partitions; `last`: nor of any other."""
+        with self._changed:
+            self._order.end(partitions)
+            self._ended = last
+            self._changed.notify_all()
+
 
     def drop(self, partitions: Collection[int]) -> None:
         """These partitions are another member's: forget their groups and their progress."""

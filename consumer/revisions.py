@@ -23,8 +23,7 @@ def newest_revisions(
         catalogue: asked up to its end as it is now.
         partition: of the groups topic.
         position: where reading its groups begins.
-        to_us: reading ends at the first group that is not before this observation time: what lies behind
-            it will not be read, and must not keep an earlier revision back.
+        to_us: groups that are not before this observation time are not asked for.
 
     Raises:
         KafkaException: the broker is away; the call can be made again.
@@ -33,9 +32,7 @@ def newest_revisions(
     if not position.floating:
         low = catalogue.halve(partition, low, end, lambda record: _lies_from(record, position.offset))
     newest: dict[int, int] = {}
-    for record in catalogue.read(partition, low, end):
-        if to_us is not None and record.timestamp_us >= to_us:
-            break
+    for record in catalogue.read(partition, low, end, to_us=to_us):
         if FIRST_PUBLICATION in record.value:
             continue
         entry = readable_entry(record)

@@ -52,8 +52,8 @@ class Selection:
     Attributes:
         require: how much of a group has to be there.
         revisions: which publications.
-        where: its `from_us`, `sources` and `complete_only` hold for every group. Its end, `to_us` and
-            `limit`, is the stream's.
+        where: its `from_us`, `sources` and `complete_only` hold for every group. Its end is not looked at:
+            `to_us` is the partition reader's, `limit` the stream's.
     """
 
     require: Require = "any"

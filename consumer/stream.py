@@ -12,6 +12,7 @@ from consumer.fetcher import Fetcher, Plan
 from consumer.group import Group
 from consumer.group_order import Merge
 from consumer.group_range import GroupRange
+from consumer.range_end import is_past
 from consumer.selection import Require, Revisions, Selection, parse_require
 from consumer.settings import ConsumerSettings, settings_with
 from consumer.start import Start, parse_start
@@ -74,8 +75,10 @@ class GroupStream(Iterator[Group]):
             start: 'beginning', 'end', 'last:N', an observation time, or one of consumer.start's classes.
                 With a consumer group it holds for partitions of which the group has no position yet.
                 Default: 'beginning' with a consumer group, 'end' without.
-            where: instead of `start`: which groups, as consumer.group_range says it. The stream ends at the
-                first group that is not before its `to_us`, and after `limit` groups.
+            where: instead of `start`: which groups, as consumer.group_range says it. The stream ends after
+                `limit` groups, and with a `to_us` once every partition it reads is past it, as
+                consumer.range_end says. A consumer group's position stays before the first group of a
+                partition that is not before `to_us`.
             require: 'all': complete groups alone; 'any'; or the least number of images.
             revisions: of a timestamp that was published again with a late image. 'first': the first
                 publication, so that no timestamp comes twice; 'last': the newest one that the catalogue
@@ -102,12 +105,12 @@ class GroupStream(Iterator[Group]):
             "on_gap": on_gap,
         }
         overrides = {name: value for name, value in given.items() if value is not None}
-        self._where = where or GroupRange()
         if where is not None:
             if start is not None:
                 raise ValueError("say start or where, not both")
             start, max_groups = where.start, where.limit if max_groups is None else max_groups
-        selection = Selection(parse_require(require), Revisions(revisions), self._where)
+        where = where or GroupRange()
+        selection = Selection(parse_require(require), Revisions(revisions), where)
         plan = Plan(
             settings=settings_with(settings, overrides),
             group_id=group_id,
@@ -115,6 +118,7 @@ class GroupStream(Iterator[Group]):
             start=parse_start(start or ("end" if group_id is None else "beginning")),
             selection=selection,
             merge=Merge(merge),
+            past=is_past(where, time.time_ns() // 1000),
         )
         now_s = time.monotonic()
         self._groups_left = math.inf if max_groups is None else max_groups
@@ -153,8 +157,7 @@ class GroupStream(Iterator[Group]):
             self.close()
             raise StopIteration
         group = self._groups.take(self._take_until_s())
-        to_us = self._where.to_us
-        if group is None or (to_us is not None and group.timestamp_us >= to_us):
+        if group is None:
             self.close()
             raise StopIteration
         self._groups_left -= 1

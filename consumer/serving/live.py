@@ -15,7 +15,7 @@ _ASK_S: Final = 0.05
 def live_records(
     tail: CatalogueTail, where: GroupRange, pause: Callable[[float], bool]
 ) -> Iterator[CatalogueRecord]:
-    """Entries that come, until the first that is not before the end of the range.
+    """Entries that come, until every partition has shown one that is not before the end of the range.
 
     Where the caller is slow they wait in Kafka.
 
@@ -27,9 +27,10 @@ def live_records(
     Raises:
         BrokerUnreachableError, AccessError: Kafka was away for longer than `broker_wait_s`, or refuses.
     """
-    while not pause(_ASK_S):
+    left = set(tail.partitions)
+    while left and not pause(_ASK_S):
         for record in tail.new():
             if where.to_us is not None and record.timestamp_us >= where.to_us:
-                return
+                left.discard(record.partition)
             if where.at(record.timestamp_us) and is_meant(record, where):
                 yield record

@@ -125,8 +125,8 @@ def command(
 
     The line: timestamp, how many images of how many, seconds from the arrival of the last frame until
     now, where the group lies, what is missing, which revision it is if not the first. Starts with the next
-    group, unless told otherwise. Ends by Ctrl-C, SIGTERM, a limit, or with --to at the first group that is
-    not before it.
+    group, unless told otherwise. Ends by Ctrl-C, SIGTERM, a limit, or with --to once all before it is
+    printed: what is there of a range that is past, else until each partition has come to that time.
     """
     configure_logs(settings.log_level, settings.log_format)
     tail = _Tail(json_line if as_json else line, fits_folder)

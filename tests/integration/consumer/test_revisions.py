@@ -45,10 +45,10 @@ def test_which_publication_of_a_timestamp_comes(settings, open_stream, options, 
 
 
 @pytest.mark.usefixtures("repaired")
-def test_a_revision_behind_the_end_of_the_range_keeps_none_back(settings, open_stream):
+def test_a_revision_that_lies_behind_groups_after_the_range_is_part_of_it(settings, open_stream):
     where = group_range(beginning=True, to="2026-11-23T10:00:04")
     stream = open_stream(settings, where=where, revisions="last", idle_timeout_s=2.0)
-    assert read(stream) == [(0, 1), (2, 1), (1, 2), (3, 1)]
+    assert read(stream) == [(0, 1), (2, 1), (1, 2), (3, 3)]
 
 
 @pytest.mark.usefixtures("repaired")

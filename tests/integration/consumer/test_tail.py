@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.support.group_topics import committed
+from tests.support.group_topics import committed, settle
 from tests.support.published_groups import SECOND_US, START_US, pixels_of
 from tests.support.waiting import timeout_s
 
@@ -234,3 +234,13 @@ def test_it_ends_at_a_time(publisher, tail):
     status, lines, err = ended(tail("--from", "2026-11-23T10:00:01", "--to", "2026-11-23T10:00:03"))
     assert status == 0, err
     assert [line[17:19] for line in lines] == ["01", "02"]
+
+
+def test_a_range_that_is_past_ends_with_the_last_group_there_is(publisher, settings, tail):
+    """As `trapline tail --help` has it: nothing comes after it that could end it."""
+    now_us = time.time_ns() // 1000
+    for minutes in (20, 5, 4):
+        publisher.publish(now_us - minutes * 60 * SECOND_US)
+    settle(settings)
+    status, lines, err = ended(tail("--from", "-10m", "--to", "now"))
+    assert (status, len(lines)) == (0, 2), err

@@ -154,3 +154,16 @@ def test_every_group_is_handed_out_once_in_its_partitions_order_within_the_wait(
     for partition in range(3):
         mine = [one.first_offset for one in handed if one.partition == partition]
         assert mine == [one.first_offset for _, one in came if one.partition == partition]
+
+
+def test_a_merge_does_not_wait_for_a_partition_that_has_ended():
+    queue = order()
+    queue.push(at(5, 0), 10.0)
+    queue.push(at(6, 1), 10.0)
+    queue.end([1])
+    assert [second_of(queue.pop(10.0)) for _ in range(2)] == [5, None]  # 0 may still show an earlier one
+    queue.end([0])
+    assert queue.starving() == set()
+    assert second_of(queue.pop(10.0)) == 6
+    queue.assign([0])
+    assert queue.starving() == {0}

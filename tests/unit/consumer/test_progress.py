@@ -75,3 +75,19 @@ def test_positions_only_grow_and_never_pass_a_group_that_is_not_done(handed: lis
         assert all(other in done for other in queued if other <= due)
         progress.committed({0: due})
     assert max(last, progress.to_commit().get(0, 0)) == (ends[-1] if ends else 0)
+
+
+def test_a_position_that_is_held_is_passed_by_nothing_behind_it():
+    progress = Progress()
+    progress.assign(0, 0)
+    progress.queue(0, 4)
+    progress.hold(0)
+    progress.queue(0, 8)
+    progress.pass_over(0, 12)
+    progress.finish(0, 8)
+    assert progress.to_commit() == {}
+    progress.finish(0, 4)
+    assert progress.to_commit() == {0: 4}
+    progress.assign(0, 4)
+    progress.pass_over(0, 12)
+    assert progress.to_commit() == {0: 12}

@@ -6,7 +6,7 @@ import pytest
 from consumer.errors import StreamError
 from consumer.group import Group
 from consumer.group_order import Merge
-from consumer.partition import Nothing
+from consumer.partition import Beyond, Nothing
 from consumer.read_ahead import ReadAhead
 from tests.support.image_records import group
 from tests.support.published_groups import SECOND_US, START_US
@@ -152,3 +152,16 @@ def test_room_is_waited_for():
     threading.Timer(0.05, groups.take, (None,)).start()
     groups.wait_for_room(timeout_s(30))
     wait_until(lambda: not groups.is_filled(), "room")
+
+
+def test_a_range_that_has_ended_ends_the_taking_after_its_last_group():
+    groups = read_ahead(Merge.TIMESTAMP)
+    groups.queue(0, [at(0), Beyond()])
+    groups.end([0], last=False)
+    assert groups.take(time.monotonic()) is None  # the other partition is waited for
+    groups.end([1], last=True)
+    taken = groups.take(None)
+    assert taken is not None
+    assert groups.take(None) is None
+    groups.finish(taken)
+    assert groups.due()[0] == 3
