@@ -79,20 +79,27 @@ class GroupRange:
         there = frozenset(present).intersection(self.sources)
         return len(there) == len(self.sources) if self.complete_only else bool(there)
 
-    def resumed(self, offsets: Mapping[int, int], done: int = 0) -> "GroupRange":
-        """What is left of the range.
+    def resumed(self, offsets: Mapping[int, int], done: int = 0, lost: int = 0) -> "GroupRange":
+        """What is left of the range, as far as one can say it.
+
+        The last N groups stay those: what came meanwhile does not fill their number up. Any other range
+        without `to_us` reaches up to what is there when one goes on.
 
         Args:
             offsets: by partition, where to go on in the groups topic.
             done: how many groups of it were handed out.
         """
-        limit = None if self.limit is None else max(0, self.limit - done)
+        limits = [] if self.limit is None else [self.limit - done]
+        if isinstance(self.place, LastGroups):
+            limits.append(self.place.count - done - lost)
+        limit = max(0, min(limits)) if limits else None
         return replace(self, place=AtOffset(dict(offsets)), limit=limit)
 
     def options(self) -> str:
         """The range as options of any verb, to be typed again."""
         words: list[str] = []
         match self.place:
+            lost: how many others of it cannot be: they count among the last ones, and for no `limit`.
             case Beginning():
                 words += ["--beginning"] if self.from_us is None else []
             case End():

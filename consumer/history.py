@@ -152,6 +152,15 @@ class History:
         with self._named_errors(self._settings.topics.groups):
             return self._groups_topic.bounds(partition)[0]
 
+    def ends(self) -> dict[int, int]:
+        """By partition, where the next group of the groups topic will lie: what is published later is there.
+
+        Raises:
+            BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
+        """
+        with self._named_errors(self._settings.topics.groups):
+            return {partition: self._groups_topic.bounds(partition)[1] for partition in self.partitions}
+
     def read(self, record: CatalogueRecord, where: GroupRange | None = None) -> Group | None:
         """The group of an entry, with its images.
 
@@ -204,20 +213,25 @@ class History:
         there = (group for group in groups if group is not None)
         return there if where.limit is None else islice(there, where.limit)
 
-    def resumed(self, where: GroupRange, done: Mapping[int, int], groups: int = 0) -> GroupRange:
+    def resumed(
+        self, where: GroupRange, done: Mapping[int, int], groups: int = 0, lost: int | None = None
+    ) -> GroupRange:
         """What is left of a range whose search was begun and broken off; asks nobody.
 
         Args:
             where: the range of the last `find` or `groups`.
             done: by partition, one past the last offset, in the groups topic, of the last group done.
             groups: how many were done in all.
+            lost: how many others cannot be; default: those that `read` met and could not give.
         """
         offsets = dict(done)
         for partition, record in self._heads.items():
             entry = None if partition in done else readable_entry(record)
             if entry is not None:
                 offsets[partition] = entry.first_offset
-        return where.resumed(offsets, groups) if offsets else where
+        if not offsets:
+            return where
+        return where.resumed(offsets, groups, self.gone.groups + self.unreadable if lost is None else lost)
 
     def require_topic(self, name: str) -> None:
         """Look that another topic is there, too.

@@ -32,11 +32,12 @@ class ReadAhead:
         self._changed = threading.Condition()
         self._order = GroupOrder(merge, merge_wait_s)
         self._progress = Progress()
+        self._starts: dict[int, int] = {}
         self._handed: dict[int, int] = {}  # by partition: where the last group handed out ends
         self._in_hand: Group | None = None
         self._begun = False
-        self._failure: BaseException | None = None
         self._ended = False
+        self._failure: BaseException | None = None
 
     # For the user's thread
 
@@ -70,14 +71,20 @@ class ReadAhead:
                 if group is not None:
                     self._hand_out(group)
                     return group
-                if self._failure is not None:
                 if self._ended:
                     return None
+                if self._failure is not None:
                     raise self._failure
                 if deadline_s is not None and now_s >= deadline_s:
                     return None
                 self._changed.wait(self._wait_s(now_s, deadline_s))
         return None
+
+    @property
+    def starts(self) -> dict[int, int]:
+        """By partition, the offset at which reading it began last."""
+        with self._changed:
+            return dict(self._starts)
 
     def finish(self, group: Group) -> None:
         """This group, handed out before, is done: its position is committed as soon as may be."""
@@ -111,6 +118,7 @@ class ReadAhead:
             committed: the position that Kafka has for it, where it has one.
         """
         with self._changed:
+            self._starts.update(starts)
             self._order.assign(starts)
             for partition, start in starts.items():
                 self._progress.assign(partition, committed.get(partition, OFFSET_INVALID))
@@ -120,6 +128,7 @@ class ReadAhead:
                 # and at the end that loses groups.
                 self._progress.pass_over(partition, start)
             self._begun = True
+            self._ended = False
             self._changed.notify_all()
 
     def queue(self, partition: int, reads: Iterable[Read]) -> None:
@@ -128,24 +137,15 @@ class ReadAhead:
             for read in reads:
                 if isinstance(read, Group):
                     self._order.push(read, time.monotonic())
-            self._ended = False
                     self._progress.queue(partition, read.last_offset + 1)
                     QUEUED_GROUPS.inc()
                     QUEUED_BYTES.inc(read.size_bytes)
+                elif isinstance(read, Beyond):
+                    self._progress.hold(partition)
                 else:
                     self._progress.pass_over(partition, read.next_offset)
             self._changed.notify_all()
 
-    def jump(self, partition: int, offset: int, *, anew: bool) -> None:
-        """Reading a partition goes on at `offset`; `anew`: in another log, where offsets begin anew."""
-        with self._changed:
-            if anew:
-                elif isinstance(read, Beyond):
-                    self._progress.hold(partition)
-                self._progress.revoke([partition])
-                self._progress.assign(partition, OFFSET_INVALID)
-                self._handed.pop(partition, None)
-            self._progress.pass_over(partition, offset)
     def end(self, partitions: Collection[int], *, last: bool) -> None:
         """Nothing more comes of these partitions; `last`: nor of any other."""
         with self._changed:
@@ -153,6 +153,14 @@ class ReadAhead:
             self._ended = last
             self._changed.notify_all()
 
+    def jump(self, partition: int, offset: int, *, anew: bool) -> None:
+        """Reading a partition goes on at `offset`; `anew`: in another log, where offsets begin anew."""
+        with self._changed:
+            if anew:
+                self._progress.revoke([partition])
+                self._progress.assign(partition, OFFSET_INVALID)
+                self._handed.pop(partition, None)
+            self._progress.pass_over(partition, offset)
 
     def drop(self, partitions: Collection[int]) -> None:
         """These partitions are another member's: forget their groups and their progress."""

@@ -164,6 +164,11 @@ class GroupStream(Iterator[Group]):
         self._in_hand = group
         return group
 
+    @property
+    def starts(self) -> dict[int, int]:
+        """By partition of the groups topic, the offset at which reading it began."""
+        return self._groups.starts
+
     def commit(self) -> bool:
         """Commit the group handed out last, too.
 

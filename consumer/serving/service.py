@@ -1,9 +1,10 @@
 """`trapline serve`: looks at the range, opens the ports, and plays until the end or until asked to stop."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -22,7 +23,7 @@ from consumer.serving.frames import FrameSource, PlayedGroup, served
 from consumer.serving.live import live_records
 from consumer.serving.metrics import Counts
 from consumer.serving.player import Played, Player, PlayPlan
-from consumer.serving.playlist import Place, playlist
+from consumer.serving.playlist import Item, Place, playlist
 from consumer.serving.settings import ServeSettings
 from consumer.serving.survey import Survey, count_without_frames, pixel_orders, survey
 from consumer.start import AtOffset, LastGroups
@@ -107,6 +108,8 @@ class ServeService:
         self._on_played = on_played
         self._servers: ImageServers | None = None
         self._history: History | None = None
+        self._programme: Programme | None = None
+        self._starts: dict[int, int] = {}  # by partition: where what comes from now on begins
         self._done: dict[int, int] = {}  # by partition: one past the last group that has gone out
         self._failure: BaseException | None = None
 
@@ -121,8 +124,13 @@ class ServeService:
     def left(self) -> GroupRange:
         """What has not gone out yet."""
         if self._where.from_now_on or self._history is None:
-            return self._where.resumed(self._done, self.counts.groups) if self._done else self._where
-        return self._history.resumed(self._where, self._done, self.counts.groups)
+            offsets = {**self._starts, **self._done}
+            return self._where.resumed(offsets, self.counts.groups) if offsets else self._where
+        where = self._where
+        if isinstance(where.place, LastGroups) and self._programme is not None:
+            # Of the last publications not each is a group that is played.
+            where = replace(where, place=LastGroups(self._programme.survey.meant))
+        return self._history.resumed(where, self._done, self.counts.groups, self.counts.left_out)
 
     def look(self, shutdown: Shutdown) -> Programme:
         """Find out what is going to be played; opens no port.
@@ -135,8 +143,9 @@ class ServeService:
             programme = self._look(history, shutdown)
             if self._where.from_now_on:
                 return programme
-            records = history.find(self._where)
-            lost = count_without_frames(self._settings, records, history.partitions)
+            records = history.find(replace(self._where, limit=None))
+            items = islice(self._playlist(history, records, programme.survey.newest), self._where.limit)
+            lost = count_without_frames(self._settings, items, history.partitions)
             return replace(programme, without_frames=lost)
 
     def run(self, shutdown: Shutdown) -> None:
@@ -154,8 +163,10 @@ class ServeService:
             programme = self._look(history, shutdown)
             if shutdown.requested:
                 return
+            self._programme = programme
             tail = None
             if self._where.from_now_on:  # from before anybody is told of the servers
+                self._starts = history.ends()
                 tail = CatalogueTail(self._settings, history.partitions)
                 stack.callback(tail.close)
             metrics.touch(programme.orders)
@@ -176,6 +187,8 @@ class ServeService:
         found = survey(
             history.find(replace(where, limit=None)),
             cadence=self._cadence,
+            revisions=Revisions.ALL if self._where.from_now_on else Revisions(self._settings.serve_revisions),
+            resumed=self._resumed,
             limit=where.limit,
             stopped=lambda: shutdown.requested,
         )
@@ -252,20 +265,23 @@ class ServeService:
             records, newest = live_records(source.tail, unlimited, stop.wait), {}
         else:
             records, newest = source.history.find(unlimited), programme.survey.newest
+        return frames.read(self._playlist(source.history, records, newest), self._where.limit)
 
+    def _playlist(
+        self, history: History, records: Iterable[CatalogueRecord], newest: Mapping[int, Place]
+    ) -> Iterator[Item]:
         def look_up(place: Place) -> CatalogueRecord | None:
-            return next(source.history.at(place[0], [place[1]]), None)
+            return next(history.at(place[0], [place[1]]), None)
 
-        items = playlist(
-            records,
-            Revisions(self._settings.serve_revisions),
-            newest,
-            look_up,
-            # With complete_only the first publication, which lacked something, was not played.
-            resumed=self._where.from_now_on
-            or (isinstance(self._where.place, AtOffset) and not self._where.complete_only),
-        )
-        return frames.read(items, self._where.limit)
+        revisions = Revisions(self._settings.serve_revisions)
+        return playlist(records, revisions, newest, look_up, resumed=self._resumed)
+
+    @property
+    def _resumed(self) -> bool:
+        """Whether first publications that are not in the range were played."""
+        # With complete_only the first publication, which lacked something, was not.
+        offsets = isinstance(self._where.place, AtOffset) and not self._where.complete_only
+        return self._where.from_now_on or offsets
 
     def _note(self, played: Played) -> None:
         self._done[played.group.partition] = played.group.next_offset

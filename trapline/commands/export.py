@@ -92,6 +92,7 @@ class _Export:
         self.exporter = exporter
         self.groups = 0
         self.gone = ""
+        self._starts: dict[int, int] = {}  # by partition: where what comes from now on begins
         self._settings = settings
         self._where = where
         self._history: History | None = None
@@ -113,6 +114,7 @@ class _Export:
                 prefix = self._settings.topic_prefix
                 raise NothingFoundError(nothing_found("export", prefix, self._where, newest, self.gone))
 
+            self._starts = stream.starts
     def follow(self, progress: ReadingProgress) -> None:
         """Export what comes from now on."""
         with GroupStream(self._settings, where=self._where, merge="timestamp", revisions="all") as stream:
@@ -122,7 +124,8 @@ class _Export:
     def left(self) -> GroupRange:
         """What was not exported yet."""
         if self._history is None:
-            return self._where.resumed(self._done, self.groups) if self._done else self._where
+            offsets = {**self._starts, **self._done}
+            return self._where.resumed(offsets, self.groups) if offsets else self._where
         return self._history.resumed(self._where, self._done, self.groups)
 
     def _take(self, history: History, record: CatalogueRecord, progress: ReadingProgress) -> None:

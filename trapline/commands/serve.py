@@ -113,7 +113,7 @@ def _describe(programme: Programme, where: GroupRange, cadence: Cadence) -> None
     if where.from_now_on:
         print("groups    what comes from now on, as it comes")
         return
-    print(f"groups    {found.groups}" + (f", {len(found.newest)} of them repaired" if found.newest else ""))
+    print(f"groups    {found.groups}" + (f", {found.repaired} of them repaired" if found.repaired else ""))
     print(f"times     {format_timestamp(found.first_us)} to {format_timestamp(found.last_us)}")
     if programme.without_frames:
         print(f"rebuilt   {programme.without_frames} groups: raw no longer has all their frames")

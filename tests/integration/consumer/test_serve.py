@@ -384,3 +384,48 @@ def test_a_signal_while_kafka_says_nothing(own_kafka, topic_prefix, start):
     finally:
         own_kafka.resume()
     assert "serve ended" in serve.err
+
+
+def test_who_goes_on_after_end_gets_what_came_in_any_partition(kafka, topic_prefix, start):
+    """Also where nothing had come before; Kafka is named by options, which are part of what is told."""
+    raw = RawTopic(kafka.bootstrap_servers, topic_prefix, partitions=2).create()
+    record(raw, range(4))
+    options = ("--bootstrap-servers", kafka.bootstrap_servers, "--topic-prefix", topic_prefix)
+    serve = start("127.0.0.1:1", "--end", *options, prefix="elsewhere")
+    serve.sources()
+    serve.interrupt()
+    assert serve.wait() == 0
+    (going_on,) = [line for line in serve.err.splitlines() if "to go on" in line]
+    record(raw, range(10, 18))
+    new = [
+        group
+        for group in read_groups(raw.bootstrap_servers, raw.names.groups)
+        if group.timestamp >= "2026-11-23T10:00:10"
+    ]
+    assert {group.partition for group in new} == {0, 1}
+    rest = start("127.0.0.1:1", *shlex.split(going_on)[6:], "--speed", "max", prefix="elsewhere")
+    frames = read_to_end(rest.sources())
+    assert rest.wait() == 0
+    assert digests(frames) == {key: digest for key, digest in raw.sent.items() if key[0] >= at(10)}
+
+
+def test_what_repairs_a_group_lies_behind_the_limit(raw, start):
+    """The first group that is played is played whole, and a dry run counts groups and not publications."""
+    with grouping(raw, late="repair"):
+        raw.send(at(0), "sb0", "sb1")
+        raw.send(at(1))
+        raw.send(at(2))
+        wait_until(lambda: len(read_entries(raw.bootstrap_servers, raw.names.catalogue)) == 3, "groups", 60)
+        raw.send(at(0), "sb2")
+        wait_until(lambda: len(read_entries(raw.bootstrap_servers, raw.names.catalogue)) == 4, "repair", 60)
+    serve = start(raw.bootstrap_servers, *QUICK, "--limit", "1")
+    frames = read_to_end(serve.sources())
+    assert serve.wait() == 0
+    assert digests(frames) == {key: digest for key, digest in raw.sent.items() if key[0] == at(0)}
+    serve = start(raw.bootstrap_servers, "--dry-run")
+    assert serve.wait() == 0
+    assert "groups    3, 1 of them repaired\n" in serve.out
+    delete_raw(raw, 1)
+    serve = start(raw.bootstrap_servers, "--dry-run", "--revisions", "last")
+    assert serve.wait() == 0
+    assert "rebuilt   1 groups" in serve.out

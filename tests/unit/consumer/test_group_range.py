@@ -144,3 +144,25 @@ def test_a_range_printed_and_typed_again_is_the_same(where):
             )
     said["offset"] = said["offset"] or None
     assert group_range(**said) == where
+
+
+def test_the_last_groups_stay_those_where_one_goes_on():
+    where = GroupRange(LastGroups(10))
+    left = where.resumed({0: 50}, done=3, lost=2)
+    assert left == GroupRange(AtOffset({0: 50}), limit=5)
+    assert replace(where, limit=4).resumed({0: 50}, done=3, lost=2).limit == 1
+    assert replace(where, limit=8).resumed({0: 50}, done=3, lost=4).limit == 3
+    assert where.resumed({0: 50}, done=9, lost=2).limit == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "most"),
+    [
+        (GroupRange(), None),
+        (GroupRange(limit=3), 3),
+        (GroupRange(LastGroups(5)), 5),
+        (GroupRange(LastGroups(5), limit=3), 3),
+    ],
+)
+def test_how_many_groups_a_range_has_at_most(where, most):
+    assert where.most == most

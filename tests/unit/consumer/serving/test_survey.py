@@ -4,11 +4,18 @@ import pytest
 
 from consumer.cadence import Cadence
 from consumer.catalogue import CatalogueRecord
-from consumer.serving.survey import survey
+from consumer.selection import Revisions
+from consumer.serving.playlist import playlist
+from consumer.serving.survey import Survey
+from consumer.serving.survey import survey as survey_of
 from tests.support.entries import entry_at, record_of
 from tests.support.published_groups import SECOND_US, START_US
 
 REAL_TIME = Cadence()
+
+
+def survey(records, *, revisions=Revisions.LAST, **options) -> Survey:
+    return survey_of(records, revisions=revisions, **options)
 
 
 def log(*entries):
@@ -19,9 +26,11 @@ def test_what_a_range_holds():
     found = survey(
         log(entry_at(2), entry_at(1), entry_at(5, present=("sb1",)), entry_at(2, revision=2)),
         cadence=REAL_TIME,
+        revisions=Revisions.LAST,
     )
-    assert (found.groups, found.first_us, found.last_us) == (
-        4,
+    assert (found.groups, found.repaired, found.first_us, found.last_us) == (
+        3,
+        1,
         START_US + SECOND_US,
         START_US + 5 * SECOND_US,
     )
@@ -68,3 +77,44 @@ def test_many_kinds_of_groups_take_bounded_memory_and_lose_no_source():
 def test_nothing():
     found = survey([], cadence=REAL_TIME)
     assert (found.groups, found.sources, found.playing_s) == (0, set(), 0.0)
+
+
+LOG = log(
+    entry_at(1),
+    entry_at(2, present=("sb0",)),
+    entry_at(3),
+    entry_at(9, revision=2),  # its first publication is not meant
+    entry_at(4),
+    entry_at(2, revision=2),
+    entry_at(9, revision=3),
+    entry_at(1, present=("sb0", "sb1", "sb7"), revision=2),
+)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "resumed", "groups", "repaired"),
+    [
+        (Revisions.LAST, False, 5, 3),
+        (Revisions.LAST, True, 4, 2),
+        (Revisions.FIRST, False, 4, 0),
+        (Revisions.ALL, False, 8, 4),
+    ],
+)
+def test_as_many_groups_as_the_playlist_plays(revisions, resumed, groups, repaired):
+    found = survey(LOG, cadence=REAL_TIME, revisions=revisions, resumed=resumed)
+    assert (found.groups, found.meant, found.repaired) == (groups, groups, repaired)
+    places = {(record.partition, record.offset): record for record in LOG}
+    assert len(list(playlist(LOG, revisions, found.newest, places.get, resumed=resumed))) == groups
+
+
+def test_what_repairs_a_group_may_lie_behind_the_limit():
+    found = survey(LOG, cadence=REAL_TIME, limit=2)
+    assert (found.groups, found.meant, found.repaired) == (2, 5, 2)
+    assert (found.first_us, found.last_us) == (START_US + SECOND_US, START_US + 2 * SECOND_US)
+    assert found.newest == {
+        START_US + SECOND_US: (0, 7),
+        START_US + 2 * SECOND_US: (0, 5),
+        START_US + 9 * SECOND_US: (0, 6),
+    }
+    assert found.sources == {"sb0", "sb1", "sb7"}
+    assert found.latest_of["sb7"].offset == 7
