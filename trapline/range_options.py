@@ -51,7 +51,8 @@ _OPTIONS: Final = (
     ),
     click.option("--limit", type=int, metavar="N", help="Stop after N groups."),
 )
-_NAMES: Final = ("from_", "to", "last", "offset", "beginning", "end", "sources", "complete_only", "limit")
+_PLACES: Final = ("last", "offset", "beginning", "end")
+RANGE_NAMES: Final = ("from_", "to", *_PLACES, "sources", "complete_only", "limit")
 
 
 def range_options(*, default: Beginning | End = Beginning()) -> Callable[..., Any]:  # noqa: B008 - frozen
@@ -67,7 +68,7 @@ def range_options(*, default: Beginning | End = Beginning()) -> Callable[..., An
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def command(*args: Any, **given: Any) -> Any:
-            said = {name: given.pop(name) for name in _NAMES}
+            said = {name: given.pop(name) for name in RANGE_NAMES}
             try:
                 where = group_range(**said, default=default)
             except RangeError as error:

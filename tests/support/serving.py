@@ -53,8 +53,8 @@ class Serve:
         self._ports = folder / f"ports-{len(list(folder.iterdir()))}"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "trapline", "serve", "--port", "0", "--ports-file", str(self._ports)),
-                *map(str, options),
+                *(sys.executable, "-m", "trapline", "serve", "--port", "0", *map(str, options)),
+                *("--ports-file", str(self._ports)),  # of an option that is said twice the last one holds
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,6 +1,5 @@
 """`trapline export`: groups of the past, or as they come, into FITS files."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -17,6 +16,7 @@ from consumer.settings import ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.logs import get_logger
 from runtime.options import settings_options
+from trapline.going_on import tell_how_to_go_on
 from trapline.interruption import interruptible
 from trapline.nothing_found import nothing_found
 from trapline.range_options import range_options
@@ -71,10 +71,7 @@ def command(
                 progress.close()
                 _tell(export, folder)
                 if export.groups or isinstance(error, KeyboardInterrupt):
-                    rest = (
-                        f"{export.left().options()} --one-file-per {one_file_per} {shlex.quote(str(folder))}"
-                    )
-                    click.echo(f"trapline: to go on: trapline export {rest}", err=True)
+                    tell_how_to_go_on(export.left())
                 raise
         _tell(export, folder)
 

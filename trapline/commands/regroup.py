@@ -14,6 +14,7 @@ from runtime.allocator import keep_freed_memory
 from runtime.logs import get_logger
 from runtime.options import settings_options
 from runtime.shutdown import Shutdown
+from trapline.going_on import tell_how_to_go_on
 from trapline.reading_progress import TELL_S
 from trapline.tables import print_lines
 from trapline.verb import Verb
@@ -63,6 +64,7 @@ def command(settings: RegroupSettings) -> int:
     if result.finished:
         return 0
     log.warning("interrupted", cause=f"{result.done} of {result.total} records of raw are regrouped. {GO_ON}")
+    tell_how_to_go_on()
     return _INTERRUPTED
 
 

@@ -1,12 +1,11 @@
 """`trapline replay`: groups of the past again, at their cadence or faster, to a topic or as lines."""
 
-import shlex
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import click
 
@@ -25,6 +24,7 @@ from runtime.options import settings_options
 from schemas.errors import TopicNameError
 from schemas.timestamp import format_timestamp
 from trapline.cadence_options import cadence_options
+from trapline.going_on import tell_how_to_go_on
 from trapline.interruption import Interruption
 from trapline.nothing_found import nothing_found
 from trapline.range_options import range_options
@@ -129,9 +129,7 @@ def command(
                 play.tell()
                 play.tell_doubt()
                 if play.groups or isinstance(error, KeyboardInterrupt):
-                    more = shlex.join(_words(cadence, to_topic, to_prefix, to_bootstrap_servers, to_config))
-                    rest = f"{play.left().options()} {more}".rstrip()
-                    click.echo(f"trapline: to go on: trapline replay {rest}", err=True)
+                    tell_how_to_go_on(play.left())
                 raise
         play.tell()
 
@@ -279,26 +277,6 @@ def _destination(
         return Destination.of_prefix(target, prefix or "")
     except TopicNameError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _words(
-    cadence: Cadence,
-    topic: str | None,
-    prefix: str | None,
-    bootstrap_servers: str | None,
-    config_file: Path | None,
-) -> list[str]:
-    """How it goes on, apart from the range, to be typed again."""
-    default = Cadence()
-    said: tuple[tuple[str, Any], ...] = (
-        ("--speed", None if cadence.speed == default.speed else speed_text(cadence.speed)),
-        ("--max-gap", None if cadence.max_gap_s == default.max_gap_s else f"{cadence.max_gap_s:g}"),
-        ("--to-topic", topic),
-        ("--to-prefix", prefix),
-        ("--to-bootstrap-servers", bootstrap_servers),
-        ("--to-config", config_file),
-    )
-    return [word for option, value in said if value is not None for word in (option, str(value))]
 
 
 def _plan_lines(plan: ReplayPlan, cadence: Cadence) -> list[str]:

@@ -1,12 +1,11 @@
 """`trapline serve`: history, or what comes, played by image servers in the image protocol."""
 
 import dataclasses
-import shlex
 from datetime import timedelta
 
 import click
 
-from consumer.cadence import MAX_GAP_S, Cadence, speed_text
+from consumer.cadence import Cadence, speed_text
 from consumer.group_range import GroupRange
 from consumer.serving.player import Played
 from consumer.serving.service import Programme, ServeService
@@ -18,17 +17,11 @@ from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
 from trapline.cadence_options import cadence_options
 from trapline.range_options import range_options
+from trapline.going_on import tell_how_to_go_on
 from trapline.reading_progress import ReadingProgress
 from trapline.verb import Verb
 
 EXIT_INTERRUPTED = 130
-_KEPT = {
-    "serve_host": "--host",
-    "serve_port": "--port",
-    "serve_wait_for_clients": "--wait-for-clients",
-    "serve_drop_stalled_s": "--drop-stalled",
-    "serve_revisions": "--revisions",
-}
 
 log = get_logger(__name__)
 
@@ -96,8 +89,7 @@ def command(
                 progress.close()
                 log.info("serve ended", **dataclasses.asdict(service.counts))
                 if not service.finished and (service.counts.groups or shutdown.requested):
-                    rest = _again(service.left(), cadence, settings)
-                    click.echo(f"trapline: to go on: trapline serve {rest}", err=True)
+                    tell_how_to_go_on(service.left())
     return 0 if service.finished or where.from_now_on else EXIT_INTERRUPTED
 
 
@@ -119,19 +111,3 @@ def _describe(programme: Programme, where: GroupRange, cadence: Cadence) -> None
         print(f"rebuilt   {programme.without_frames} groups: raw no longer has all their frames")
     takes = timedelta(seconds=round(found.playing_s)) if cadence.paced else "as fast as the clients read"
     print(f"takes     {takes} at --speed {speed_text(cadence.speed)}")
-
-
-def _again(left: GroupRange, cadence: Cadence, settings: ServeSettings) -> str:
-    """The options that play what is left."""
-    words = [left.options()] if left.options() else []
-    if cadence.speed != 1.0:
-        words += ["--speed", speed_text(cadence.speed)]
-    if cadence.max_gap_s != MAX_GAP_S:
-        words += ["--max-gap", f"{cadence.max_gap_s:g}"]
-    for field, option in _KEPT.items():
-        value = getattr(settings, field)
-        if value != type(settings).model_fields[field].default:
-            words += [option, shlex.quote(f"{value:g}" if isinstance(value, float) else str(value))]
-    if settings.serve_verbatim_only:
-        words.append("--verbatim-only")
-    return " ".join(words)

@@ -206,3 +206,32 @@ def test_a_broker_that_dies_in_the_middle(own_kafka, topic_prefix, start_export,
     assert process.returncode == 0, err
     assert len(names(tmp_path)) == 12
     assert f'"files_there_already": {len(done)}' in err
+
+
+@pytest.mark.parametrize("partitions", [2])
+def test_who_goes_on_after_end_loses_no_partition_that_showed_nothing(
+    publisher, settings, topic_prefix, start_export, tmp_path
+):
+    """Kafka is named by options, not by the environment: they are part of what is told."""
+    nowhere = {"TRAPLINE_BOOTSTRAP_SERVERS": "127.0.0.1:1", "TRAPLINE_TOPIC_PREFIX": "elsewhere"}
+    options = ("--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", topic_prefix)
+    publisher.publish(START_US, partition=1)
+    settle(settings)
+    live = start_export("", "--end", *options, tmp_path, **nowhere)
+    second = iter(range(1, 99))
+
+    def exported():
+        publisher.publish(START_US + next(second) * SECOND_US, partition=0)
+        return len(list(tmp_path.glob("[!.]*.fits"))) > 1
+
+    wait_until(exported, "two files", 60)
+    live.send_signal(signal.SIGINT)
+    _, err = live.communicate(timeout=timeout_s(60))
+    (going_on,) = [line for line in err.splitlines() if "to go on" in line]
+    publisher.publish(START_US + 200 * SECOND_US, partition=1)
+    settle(settings)
+    process = start_export("", *shlex.split(going_on)[6:], **nowhere)
+    _, err = process.communicate(timeout=timeout_s(60))
+    assert process.returncode == 0, err
+    assert "2026-11-23T10-03-20.000000Z.fits" in names(tmp_path)
+    assert name(0) not in names(tmp_path)  # it was there before

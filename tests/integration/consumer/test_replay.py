@@ -414,3 +414,26 @@ def test_a_broker_that_dies_while_lines_are_printed(own_kafka, topic_prefix, sta
         assert process.returncode == 1
         assert "trapline: to go on: trapline replay --offset 0:" in err
         assert "error" in err.splitlines()[-1]
+
+
+def test_the_last_groups_stay_those_when_others_come_meanwhile(
+    publisher, settings, topic_prefix, start_replay, replay
+):
+    """Kafka is named by options, not by the environment: they are part of what is told."""
+    nowhere = {"TRAPLINE_BOOTSTRAP_SERVERS": "127.0.0.1:1", "TRAPLINE_TOPIC_PREFIX": "elsewhere"}
+    options = ["--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", topic_prefix]
+    published = publisher.run(12)
+    settle(settings)
+    delete_images(settings, published[4].entry.first_offset)  # of the last ten two are gone
+    process = start_replay("", *options, "--last", "10", "--speed", "0.5", **nowhere)
+    first = [process.stdout.readline() for _ in range(2)]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=timeout_s(60))
+    assert process.returncode == 130, err
+    publisher.run(5, first_us=START_US + 100 * SECOND_US)
+    settle(settings)
+    (going_on,) = [line for line in err.splitlines() if "to go on" in line]
+    status, rest, err = replay(*shlex.split(going_on)[6:], "--speed", "max", **nowhere)
+    assert status == 0, err
+    seen = lines("".join(first) + out + rest)
+    assert [line["timestamp"][17:19] for line in seen] == [f"{second:02}" for second in range(4, 12)]

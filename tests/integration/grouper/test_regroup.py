@@ -205,6 +205,7 @@ def test_ctrl_c_says_how_to_go_on(raw):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "The same command goes on where this one stopped" in err
+    assert err.splitlines()[-1] == "trapline: to go on: trapline regroup"  # the environment said all else
     assert "of 1200 records" in out
     again = run_command("regroup", **regroup_overrides(raw, target, **knobs))
     assert again.returncode == 0, again.stderr
