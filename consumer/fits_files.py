@@ -3,6 +3,7 @@
 A file of a group:
 
     HDU 0          empty; DATE-OBS, TIMESYS, GROUPID, REVISION, COMPLETE, NEXPECT, NIMAGES, SOURCEn, MISSIn
+                   (SOURCE1 to SOURCE99, SOURC100 to SOURC999; of more than 999 names the first)
     HDU 1 ... N    the images by frequency; EXTNAME is the source, header and pixels are the image's
 
 A file of one image is the record's value with EXTNAME, GROUPID and DIGEST in its header.
@@ -78,7 +79,7 @@ class GroupFacts:
             ("COMPLETE", self.complete, "every expected source is here"),
             ("NEXPECT", self.expected, "sources expected"),
             ("NIMAGES", len(self.sources), "sources that are here"),
-            *((f"SOURCE{n}", name, "extension") for n, name in _numbered(self.sources) if n < 100),  # noqa: PLR2004 - 8 characters
+            *((_source_keyword(n), name, "extension") for n, name in _numbered(self.sources)),
             *((f"MISSI{n}", name, "expected and not here") for n, name in _numbered(self.missing)),
         ]
 
@@ -261,6 +262,11 @@ class _Stored:
 
 def _keyword(card: bytes) -> bytes:
     return card[:KEYWORD_SIZE].rstrip()
+
+
+def _source_keyword(number: int) -> str:
+    """SOURCE1 to SOURCE99, then SOURC100: eight characters."""
+    return f"{'SOURCE'[: KEYWORD_SIZE - len(str(number))]}{number}"
 
 
 def _numbered(names: Sequence[str]) -> Iterable[tuple[int, str]]:

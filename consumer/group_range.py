@@ -66,6 +66,14 @@ class GroupRange:
         """What is meant is not published yet."""
         return isinstance(self.place, End)
 
+    @property
+    def most(self) -> int | None:
+        """At most so many groups are meant; None: any number."""
+        counts = [] if self.limit is None else [self.limit]
+        if isinstance(self.place, LastGroups):
+            counts.append(self.place.count)
+        return min(counts, default=None)
+
     def at(self, timestamp_us: int) -> bool:
         """Whether a group of this observation time lies within the bounds."""
         return (self.from_us is None or timestamp_us >= self.from_us) and (

@@ -21,7 +21,7 @@ class ReadingProgress:
     """Groups and bytes so far, the rate, the observation time reached, and the time left.
 
     The time left goes by observation time, so it is known where a range has an end, and only as good as
-    the cadence is even.
+    the cadence is even; or by the number of groups, where that is bounded and nearer.
     """
 
     def __init__(self, verb: str, *, quiet: bool = False) -> None:
@@ -38,6 +38,7 @@ class ReadingProgress:
         self._bytes = 0
         self._first_us: int | None = None
         self._last_us: int | None = None
+        self._most: int | None = None
         console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         if console.is_terminal and not quiet:
@@ -50,6 +51,7 @@ class ReadingProgress:
         """Groups of this range will come, the newest there is of this observation time."""
         self._first_us = where.from_us
         self._last_us = newest_us if where.to_us is None else min(newest_us, where.to_us)
+        self._most = where.most
 
     def advance(self, timestamp_us: int, size_bytes: int) -> None:
         """A group is done."""
@@ -59,13 +61,13 @@ class ReadingProgress:
             self._first_us = timestamp_us
         now_s = time.monotonic()
         if self._bar is not None:
-            total_us = None if self._last_us is None else max(1, self._last_us - self._first_us)
+            share = self._share(timestamp_us)
             self._bar.update(
                 self._task,
                 description=f"{self._verb} {self._groups} groups, {self._rate(now_s)}, "
                 f"{format_timestamp(timestamp_us)}",
-                total=total_us,
-                completed=min(max(0, timestamp_us - self._first_us), total_us or 0),
+                total=None if share is None else 1.0,
+                completed=share or 0.0,
             )
         elif not self._quiet and now_s >= self._told_s + TELL_S:
             self._told_s = now_s
@@ -92,10 +94,19 @@ class ReadingProgress:
         self.close()
 
     def _left(self, timestamp_us: int, now_s: float) -> str:
-        if self._first_us is None or self._last_us is None or timestamp_us <= self._first_us:
+        share = self._share(timestamp_us)
+        if not share:
             return NOTHING
-        per_us = (now_s - self._began_s) / (timestamp_us - self._first_us)
-        return duration_text(max(0.0, per_us * (self._last_us - timestamp_us)))
+        return duration_text((now_s - self._began_s) * (1 - share) / share)
+
+    def _share(self, timestamp_us: int) -> float | None:
+        """How much of the range is done, 0 to 1; None where it has no known end."""
+        shares = []
+        if self._first_us is not None and self._last_us is not None:
+            shares.append((timestamp_us - self._first_us) / max(1, self._last_us - self._first_us))
+        if self._most is not None:
+            shares.append(self._groups / self._most)
+        return min(1.0, max(0.0, *shares)) if shares else None
 
     def _rate(self, now_s: float) -> str:
         seconds = max(now_s - self._began_s, 1e-3)

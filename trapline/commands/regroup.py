@@ -16,7 +16,7 @@ from runtime.options import settings_options
 from runtime.shutdown import Shutdown
 from trapline.going_on import tell_how_to_go_on
 from trapline.reading_progress import TELL_S
-from trapline.tables import print_lines
+from trapline.tables import NOTHING, duration_text, print_lines
 from trapline.verb import Verb
 
 log = get_logger(__name__)
@@ -122,6 +122,7 @@ class _Progress:
                 of=result.total,
                 groups=result.groups,
                 records_per_s=round(rate, 1),
+                left=duration_text((result.total - result.done) / rate) if rate else NOTHING,
             )
 
     def __enter__(self) -> Self:

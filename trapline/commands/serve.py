@@ -72,7 +72,7 @@ def command(
         def announce(programme: Programme, sources: tuple[ServerSource, ...]) -> None:
             if not where.from_now_on:
                 found = programme.survey
-                progress.expect(GroupRange(from_us=found.first_us), found.last_us)
+                progress.expect(GroupRange(from_us=found.first_us, limit=found.groups), found.last_us)
             _print_addresses(sources)
 
         def on_played(played: Played) -> None:

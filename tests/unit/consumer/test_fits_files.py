@@ -48,3 +48,14 @@ def test_the_same_in_memory():
     hdus = group(shape=SHAPE).to_hdulist()
     assert type(hdus) is fits.HDUList
     assert len(hdus) == 4
+
+
+def test_every_one_of_many_sources_is_named(tmp_path):
+    sources = tuple(f"sb{number}" for number in range(119, -1, -1))  # the last one has the lowest frequency
+    path = tmp_path / "group.fits"
+    write_group(group(sources=sources, shape=SHAPE), path)
+    with fits.open(path, checksum=True) as hdus:
+        facts = hdus[0].header
+        assert facts["NIMAGES"] == 120
+        keywords = [f"SOURCE{n}" if n < 100 else f"SOURC{n}" for n in range(1, 121)]
+        assert [facts[keyword] for keyword in keywords] == [hdu.name for hdu in hdus[1:]]
