@@ -96,6 +96,7 @@ class GroupRange:
         Args:
             offsets: by partition, where to go on in the groups topic.
             done: how many groups of it were handed out.
+            lost: how many others of it cannot be: they count among the last ones, and for no `limit`.
         """
         limits = [] if self.limit is None else [self.limit - done]
         if isinstance(self.place, LastGroups):
@@ -107,7 +108,6 @@ class GroupRange:
         """The range as options of any verb, to be typed again."""
         words: list[str] = []
         match self.place:
-            lost: how many others of it cannot be: they count among the last ones, and for no `limit`.
             case Beginning():
                 words += ["--beginning"] if self.from_us is None else []
             case End():
@@ -151,7 +151,7 @@ def group_range(
         sources: names of sources, or text with commas.
         complete_only: only groups that lack nothing.
         limit: at most so many groups.
-        default: the place where none is said; a time bound means Beginning then.
+        default: the place where none is said; with `from_` it is Beginning instead.
         now_us: what '-10m' counts from, microseconds since 1970 UTC; default: this machine's clock.
 
     Raises:

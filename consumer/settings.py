@@ -1,7 +1,7 @@
 """What a reader of groups can be told, and what the TraP drop-in and replays can be told besides."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -9,6 +9,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from consumer.selection import parse_require
 from consumer.start import parse_start
 from runtime.settings import ByteCount, TraplineSettings, load_settings
+
+OF_MEMBERS: Final = ("reader_session_timeout_s", "reader_max_poll_interval_s")
+"""Settings that only a member of a consumer group looks at."""
+
+OF_STREAMS: Final = ("on_gap", "merge_wait_s", *OF_MEMBERS)
+"""Settings that only a stream of groups looks at, and not who reads history."""
+
+OF_READING_AHEAD: Final = ("read_ahead_groups", "read_ahead_bytes")
+"""Settings that only who hands out images one after the other looks at."""
 
 
 class ConsumerSettings(TraplineSettings):
@@ -33,7 +42,10 @@ class ConsumerSettings(TraplineSettings):
         description="Several partitions merged by timestamp: longest wait of a group for an earlier one.",
     )
     broker_wait_s: float = Field(
-        default=30.0, gt=0, description="At the start, how long to wait for a broker before that is an error."
+        default=30.0,
+        gt=0,
+        description="How long a broker may be away before that is an error: at the start, and where history "
+        "is read at any time. A stream that has begun waits for it.",
     )
     reader_session_timeout_s: float = Field(
         default=10.0,

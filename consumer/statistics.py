@@ -104,6 +104,11 @@ class Statistics:
             self._sample(Sampled(record.partition, entry.last_offset, high))
 
     @property
+    def publications(self) -> int:
+        """Groups and repairs: what `--limit` counts."""
+        return self.groups + self.repairs
+
+    @property
     def cadence_s(self) -> float | None:
         """The usual step between timestamps."""
         step_us = self.sequence.cadence_us

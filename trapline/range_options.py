@@ -55,14 +55,20 @@ _PLACES: Final = ("last", "offset", "beginning", "end")
 RANGE_NAMES: Final = ("from_", "to", *_PLACES, "sources", "complete_only", "limit")
 
 
-def range_options(*, default: Beginning | End = Beginning()) -> Callable[..., Any]:  # noqa: B008 - frozen
+def range_options(
+    *,
+    default: Beginning | End = Beginning(),  # noqa: B008 - frozen
+    follows: bool = True,
+) -> Callable[..., Any]:
     """Give a command these options; call it with `where=`, a consumer.group_range.GroupRange.
 
     What is wrong or contradictory is a usage error (exit status 2), before anything is connected.
 
     Args:
         default: where to begin if nothing is said: the oldest group, or what comes from now on. A verb
-            that cannot follow has to refuse a range that is `from_now_on`.
+            that follows in some cases alone has to refuse a range that is `from_now_on` in the others.
+        follows: whether the verb can read what comes; else its help does not offer --end, and it still has to
+            refuse that in words of its own.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +83,8 @@ def range_options(*, default: Beginning | End = Beginning()) -> Callable[..., An
 
         for option in reversed(_OPTIONS):
             command = option(command)
+        for param in command.__click_params__:  # type: ignore[attr-defined]
+            param.hidden = param.hidden or (param.name == "end" and not follows)
         return command
 
     return decorate

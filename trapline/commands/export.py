@@ -12,7 +12,7 @@ from consumer.export import Exporter, FilePer
 from consumer.group import Group
 from consumer.group_range import GroupRange
 from consumer.history import History, readable_entry
-from consumer.settings import ConsumerSettings
+from consumer.settings import OF_MEMBERS, ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.logs import get_logger
 from runtime.options import settings_options
@@ -48,7 +48,7 @@ log = get_logger(__name__)
     help="A file a group, an extension a source; or a file an image.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port"))
+@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port", *OF_MEMBERS))
 def command(
     settings: ConsumerSettings, *, folder: Path, where: GroupRange, one_file_per: str, quiet: bool
 ) -> None:
@@ -89,10 +89,10 @@ class _Export:
         self.exporter = exporter
         self.groups = 0
         self.gone = ""
-        self._starts: dict[int, int] = {}  # by partition: where what comes from now on begins
         self._settings = settings
         self._where = where
         self._history: History | None = None
+        self._starts: dict[int, int] = {}  # by partition: where what comes from now on begins
         self._done: dict[int, int] = {}  # by partition: one past the last group finished
 
     def past(self, progress: ReadingProgress) -> None:
@@ -111,10 +111,10 @@ class _Export:
                 prefix = self._settings.topic_prefix
                 raise NothingFoundError(nothing_found("export", prefix, self._where, newest, self.gone))
 
-            self._starts = stream.starts
     def follow(self, progress: ReadingProgress) -> None:
         """Export what comes from now on."""
         with GroupStream(self._settings, where=self._where, merge="timestamp", revisions="all") as stream:
+            self._starts = stream.starts
             for group in stream:
                 self._write(group, progress)
 

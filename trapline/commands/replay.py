@@ -18,7 +18,7 @@ from consumer.replay import PastGroup, Replay
 from consumer.replay_plan import ReplayPlan, plan_replay
 from consumer.report import json_line
 from consumer.republisher import Republisher
-from consumer.settings import ConsumerSettings
+from consumer.settings import OF_STREAMS, ConsumerSettings
 from runtime.logs import get_logger
 from runtime.options import settings_options
 from schemas.errors import TopicNameError
@@ -54,7 +54,7 @@ log = get_logger(__name__)
         trapline replay --beginning --speed 10 --dry-run
     """,
 )
-@range_options()
+@range_options(follows=False)
 @cadence_options
 @click.option("--to-topic", metavar="NAME", help="Write to this topic: the images alone, marked as replayed.")
 @click.option(
@@ -76,7 +76,7 @@ log = get_logger(__name__)
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port"))
+@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port", *OF_STREAMS))
 def command(
     settings: ConsumerSettings,
     *,

@@ -10,14 +10,15 @@ from consumer.group_range import GroupRange
 from consumer.serving.player import Played
 from consumer.serving.service import Programme, ServeService
 from consumer.serving.settings import ServeSettings
+from consumer.settings import OF_STREAMS
 from runtime.logs import get_logger
 from runtime.options import settings_options
 from runtime.process import running
 from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
 from trapline.cadence_options import cadence_options
-from trapline.range_options import range_options
 from trapline.going_on import tell_how_to_go_on
+from trapline.range_options import range_options
 from trapline.reading_progress import ReadingProgress
 from trapline.verb import Verb
 
@@ -47,7 +48,7 @@ log = get_logger(__name__)
     ServeSettings,
     exclude=(
         "sources",  # of a range, here
-        *("on_gap", "merge_wait_s", "reader_session_timeout_s", "reader_max_poll_interval_s"),
+        *OF_STREAMS,
     ),
 )
 def command(

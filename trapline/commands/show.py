@@ -11,7 +11,7 @@ import click
 from consumer.errors import NothingFoundError, RangeError
 from consumer.group_facts import CloseLook, ImageFacts, Revision
 from consumer.group_range import parse_time
-from consumer.settings import ConsumerSettings
+from consumer.settings import OF_READING_AHEAD, OF_STREAMS, ConsumerSettings
 from runtime.options import settings_options
 from schemas.timestamp import format_timestamp
 from trapline.interruption import interruptible
@@ -44,7 +44,9 @@ def _timestamp(_ctx: click.Context, _param: click.Parameter, text: str) -> int:
 @click.argument("timestamp_us", callback=_timestamp, metavar="TIMESTAMP")
 @click.option("--headers", "with_headers", is_flag=True, help="Also each image's headers: Kafka's and FITS.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything instead of tables.")
-@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port"))
+@settings_options(
+    ConsumerSettings, exclude=("sources", "http_host", "http_port", *OF_STREAMS, *OF_READING_AHEAD)
+)
 def command(settings: ConsumerSettings, *, timestamp_us: int, with_headers: bool, as_json: bool) -> None:
     """Show what Kafka holds of one observation time: every revision, every image.
 

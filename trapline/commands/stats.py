@@ -1,6 +1,7 @@
 """`trapline stats`: rate, completeness, latency and gaps of any range, once or as groups come."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from consumer.group_range import GroupRange
 from consumer.history import History, is_meant, readable_entry
 from consumer.latency import Latencies, LatencyMeter
 from consumer.sequence import Sequence
-from consumer.settings import ConsumerSettings
+from consumer.settings import OF_READING_AHEAD, OF_STREAMS, ConsumerSettings
 from consumer.start import End
 from consumer.statistics import Statistics, percentiles
 from runtime.logs import get_logger
@@ -68,7 +69,9 @@ _PLACES: Final = ("from_", "last", "offset", "beginning", "end")
 @click.option(
     "--json", "as_json", is_flag=True, help="A JSON object instead of tables; with --follow, one a line."
 )
-@settings_options(ConsumerSettings, exclude=("sources", "http_host", "http_port"))
+@settings_options(
+    ConsumerSettings, exclude=("sources", "http_host", "http_port", *OF_STREAMS, *OF_READING_AHEAD)
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -131,26 +134,31 @@ class _Stats:
     def follow(self, history: History, interval_s: float) -> None:
         """The range as far as it is there, then a line for each interval until Ctrl-C."""
         with closing(CatalogueTail(self._settings, history.partitions)) as tail:
+            left = math.inf if self._where.limit is None else self._where.limit
             if not self._where.from_now_on:
                 statistics = self._past(history, tail)
                 self._print(statistics, self._meter.measure(statistics.sample))
+                left -= statistics.publications
             sequence = Sequence(self._cadence_us)
-            left = self._where.limit
             try:
-                while left is None or left > 0:
+                while left > 0:
                     time.sleep(interval_s)
                     statistics = Statistics(self._where.sources, sequence, _FOLLOWED_SAMPLE)
-                    self._follow_once(tail, statistics, interval_s)
-                    left = None if left is None else left - statistics.groups
+                    self._follow_once(tail, statistics, interval_s, left)
+                    left -= statistics.publications
             except KeyboardInterrupt:
                 return
 
-    def _follow_once(self, tail: CatalogueTail, statistics: Statistics, interval_s: float) -> None:
+    def _follow_once(
+        self, tail: CatalogueTail, statistics: Statistics, interval_s: float, most: float
+    ) -> None:
         try:
             for record in tail.new():
                 entry = readable_entry(record) if self._where.at(record.timestamp_us) else None
                 if entry is not None and is_meant(record, self._where):
                     statistics.add(record, entry)
+                if statistics.publications >= most:
+                    break
             latencies = self._meter.measure(statistics.sample)
         except StreamError as error:
             log.warning("waiting for Kafka", cause=str(error))

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from consumer.settings import OF_READING_AHEAD, OF_STREAMS
 from runtime.health import Heartbeat
 from runtime.options import settings_options
 from runtime.process import running
@@ -51,7 +52,7 @@ from trapline.verb import Verb
     help="With --follow: from the end of a look to the next.",
 )
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object instead of tables.")
-@settings_options(StatusSettings, exclude=("sources",))
+@settings_options(StatusSettings, exclude=("sources", *OF_STREAMS, *OF_READING_AHEAD))
 @click.pass_context
 def command(
     ctx: click.Context,

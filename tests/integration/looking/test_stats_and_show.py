@@ -104,7 +104,7 @@ def test_a_range_first_and_then_what_comes(settings, publisher, verb):
     settle(settings)
     process = subprocess.Popen(
         [sys.executable, "-m", "trapline", "stats", "--follow", "--last", "2", "--interval", "0.2", "--json",
-         "--limit", "2"],
+         "--limit", "4"],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ,
@@ -113,13 +113,19 @@ def test_a_range_first_and_then_what_comes(settings, publisher, verb):
         try:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["groups"] == 2
-            publisher.run(2, first_us=at(3))
+            publisher.run(4, first_us=at(3))
             lines = [json.loads(line) for line in process.stdout]
-            assert sum(line["groups"] for line in lines) == 2
+            assert sum(line["groups"] for line in lines) == 2  # the limit is of all together
             assert process.wait(timeout_s(60)) == 0
         finally:
             process.kill()
     assert verb("stats", "--last", "5")
+
+
+def test_a_limit_that_the_range_reaches_ends_the_following(settings, publisher, verb_json):
+    publisher.run(3)
+    settle(settings)
+    assert verb_json("stats", "--follow", "--last", "2", "--limit", "2")["groups"] == 2
 
 
 def test_images_of_the_size_of_the_telescope_s(settings, publisher, verb_json):

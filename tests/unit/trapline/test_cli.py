@@ -196,3 +196,27 @@ def test_a_full_disk_behind_the_output_is_one_line():
         )
     assert ended.returncode == 1
     assert ended.stderr == "trapline: error: the output can't be written: No space left on device\n"
+
+
+OF_STREAMS = ("--on-gap", "--merge-wait-s", "--reader-session-timeout-s", "--reader-max-poll-interval-s")
+READ_AHEAD = ("--read-ahead-groups", "--read-ahead-bytes")
+
+
+@pytest.mark.parametrize(
+    ("verb", "without"),
+    [
+        ("export", OF_STREAMS[2:]),
+        ("replay", (*OF_STREAMS, "--end")),
+        ("serve", OF_STREAMS),
+        ("show", (*OF_STREAMS, *READ_AHEAD)),
+        ("stats", (*OF_STREAMS, *READ_AHEAD)),
+        ("status", (*OF_STREAMS, *READ_AHEAD)),
+        ("tail", ()),
+    ],
+)
+def test_a_verb_offers_no_option_that_it_does_not_look_at(verb, without, capsys):
+    assert cli.run([verb, "--help"]) == 0
+    words = capsys.readouterr().out.split()
+    offered = {option for option in (*OF_STREAMS, *READ_AHEAD, "--end") if option in words}
+    assert offered.isdisjoint(without)
+    assert "--broker-wait-s" in words
