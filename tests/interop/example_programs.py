@@ -15,7 +15,24 @@ from trapline.embedded.jvm import Jvm
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 COMPILER: Final = Path(__file__).with_name("compiler.lock")
-LANGUAGES: Final = tuple(os.environ.get("TRAPLINE_TEST_EXAMPLES", "java go node").split())
+_ALL: Final = ("java", "go", "node")
+
+
+def chosen_languages(text: str | None) -> tuple[str, ...]:
+    """The languages that TRAPLINE_TEST_EXAMPLES names; where it is not set, all.
+
+    Raises:
+        ValueError: it names none, so that nothing would be tested and nobody told; or one there is not.
+    """
+    chosen = _ALL if text is None else tuple(text.split())
+    if not chosen or not set(chosen) <= set(_ALL):
+        raise ValueError(
+            f"TRAPLINE_TEST_EXAMPLES is {text!r}; name some of {', '.join(_ALL)}, or leave it unset for all"
+        )
+    return chosen
+
+
+LANGUAGES: Final = chosen_languages(os.environ.get("TRAPLINE_TEST_EXAMPLES"))
 """All, unless .ci/run has found that what one of them needs cannot be had."""
 _LONGEST_BUILD_S: Final = 240.0  # the first one downloads modules, and Go compiles its standard library
 _LONGEST_RUN_S: Final = 90.0
