@@ -114,7 +114,7 @@ def check_layout(
                 names.raw,
                 "partitions",
                 f"{raw.partitions}, and {asked_partitions} were asked for. Partitions are not added in "
-                "place, since keys would move and groups split: make new topics under another "
+                "place, since keys would move and groups split; make new topics under another "
                 "TRAPLINE_TOPIC_PREFIX",
             )
         )
@@ -142,7 +142,7 @@ def _check_partitions(names: TopicNames, states: Mapping[str, TopicState]) -> It
                 "partitions",
                 f"{state.partitions}, but {names.raw} has {raw.partitions}: a group is written to the "
                 "partition that its frames came from. Partitions are not added in place, since keys would "
-                "move and groups split: make new topics under another TRAPLINE_TOPIC_PREFIX",
+                "move and groups split; make new topics under another TRAPLINE_TOPIC_PREFIX",
             )
 
 

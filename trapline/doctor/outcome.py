@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from confluent_kafka import KafkaException
 
@@ -20,6 +21,8 @@ class Verdict(StrEnum):
     NOT_DONE = "not done"
 
 
+BROKERS_LOGS: Final = "look into the logs of the brokers: what Kafka says is theirs"
+_MEND: Final = "mend what this says, and run `trapline doctor` again"
 _ORDER = (Verdict.OK, Verdict.NOT_DONE, Verdict.WARNING, Verdict.FAIL)
 
 
@@ -30,12 +33,17 @@ class Problem:
     Attributes:
         verdict: WARNING or FAIL.
         text: what, and why it matters.
-        todo: what helps; empty where the text says it.
+        todo: what helps.
     """
 
     verdict: Verdict
     text: str
-    todo: str = ""
+    todo: str
+
+    def __post_init__(self) -> None:
+        """A finding that leaves people alone with it is none."""
+        if not self.todo:
+            raise ValueError(f"what to do about this? {self.text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +97,26 @@ class Result:
     seconds: float
 
 
-def warning(text: str, todo: str = "") -> Problem:
+def warning(text: str, todo: str) -> Problem:
     """A problem that stops nothing."""
     return Problem(Verdict.WARNING, text, todo)
 
 
-def failure(text: str, todo: str = "") -> Problem:
+def failure(text: str, todo: str) -> Problem:
     """A problem that has to be mended."""
     return Problem(Verdict.FAIL, text, todo)
+
+
+def of_error(error: TraplineError | str, otherwise: str, verdict: Verdict = Verdict.FAIL) -> Problem:
+    """A problem in an error's words: what, and behind '; ' what helps.
+
+    Args:
+        error: our error, or its words.
+        otherwise: what helps where it does not say so.
+        verdict: WARNING or FAIL.
+    """
+    what, _, todo = str(error).partition("; ")
+    return Problem(verdict, what, todo or otherwise)
 
 
 def not_done(why: str) -> Outcome:
@@ -130,6 +150,6 @@ def _look(check: Check) -> Outcome:
     try:
         return check.look()
     except KafkaException as error:
-        return Outcome("Kafka refused, or went away", (failure(str(as_trapline_error(error))),))
+        return Outcome("Kafka refused, or went away", (of_error(as_trapline_error(error), BROKERS_LOGS),))
     except TraplineError as error:
-        return Outcome("it could not be looked at", (failure(str(error)),))
+        return Outcome("it could not be looked at", (of_error(error, _MEND),))

@@ -31,7 +31,7 @@ from schemas.errors import TraplineError
 from schemas.frame import Frame, FrameDecoder, encode_frame
 from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
-from trapline.doctor.outcome import Outcome, Problem, failure, warning
+from trapline.doctor.outcome import BROKERS_LOGS, Outcome, Problem, of_error, warning
 from trapline.doctor.stream import SKEW_S
 from trapline.doctor.subject import ASK_S, Subject
 from trapline.tables import bytes_text
@@ -42,6 +42,7 @@ SIDE: Final = 1024
 PATIENCE_S: Final = 60.0
 """How long the frame may take from raw to groups, the grouper's start included."""
 
+_MEND: Final = "mend what this says; the brokers' logs, and `trapline doctor --log-level debug`, say more"
 _SOURCE: Final = ServerSource("probe", "127.0.0.1", 1)  # nobody connects to it
 _LOOK_S: Final = 2.0
 _STOP_S: Final = 30.0
@@ -82,9 +83,9 @@ def probe(subject: Subject) -> Outcome:
         problems += _clock_problems(sent)
         summary = _summary(sent, pixels.nbytes, through_s)
     except KafkaException as error:
-        problems.append(failure(str(as_trapline_error(error))))
+        problems.append(of_error(as_trapline_error(error), BROKERS_LOGS))
     except TraplineError as error:
-        problems.append(failure(str(error)))
+        problems.append(of_error(error, _MEND))
     finally:
         problems += _delete(subject, TraplineSettings(**common))
     return Outcome(summary, tuple(problems))
@@ -197,8 +198,7 @@ def _receive(settings: ConsumerSettings, failed: Callable[[], BaseException | No
             raise ProbeError(f"the frame is in raw, and the grouper ended: {error}") from error
     raise ProbeError(
         f"the frame is in raw, and no group came within {PATIENCE_S:g} s: transactions do not work here; "
-        "look "
-        "at the brokers' logs and at the replication of __transaction_state"
+        "look at the brokers' logs and at the replication of __transaction_state"
     )
 
 

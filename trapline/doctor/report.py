@@ -13,8 +13,7 @@ def lines(result: Result) -> Iterator[str]:
     yield f"{outcome.verdict.value:<8}  {result.name:<16}  {outcome.summary}"
     for problem in outcome.problems:
         yield f"{'':<8}  {problem.verdict.value}: {problem.text}"
-        if problem.todo:
-            yield f"{'':<8}    what to do: {problem.todo}"
+        yield f"{'':<8}    what to do: {problem.todo}"
 
 
 def conclusion(results: Iterable[Result]) -> str:

@@ -14,12 +14,13 @@ from schemas.frame import Frame, FrameDecoder, Skipped
 from schemas.source import FileSource, ServerSource, Source
 from schemas.timestamp import format_timestamp
 from schemas.window import decode_window
-from trapline.doctor.outcome import Outcome, Problem, failure, not_done, warning
+from trapline.doctor.outcome import Outcome, Problem, failure, not_done, of_error, warning
 from trapline.doctor.settings import DoctorSettings
 from trapline.tables import bytes_text
 
 _AT_A_TIME: Final = 16
 _TICK_S: Final = 0.2
+_SEE_FILES: Final = "is the path right, does it hold frames, and may this user read them?"
 _FILE_READ_BYTES: Final = 1024 * 1024
 
 
@@ -89,7 +90,16 @@ def _server(settings: DoctorSettings, wait_s: float, source: ServerSource) -> _F
         except ResyncError as error:
             return _garbage(source, str(error))
         except OSError as error:
-            return _Found("broken off", (failure(f"{source.name}: {error.strerror or error}"),))
+            return _Found(
+                "broken off",
+                (
+                    failure(
+                        f"{source.name}: the connection broke off: {error.strerror or error}",
+                        "look into the log of the image server: did it end, or does it take one client "
+                        "alone? A connector connects again by itself",
+                    ),
+                ),
+            )
     return _no_frame(source, decoder, read_bytes, wait_s)
 
 
@@ -146,9 +156,9 @@ def _file(settings: DoctorSettings, source: FileSource) -> _Found:
                 if event is not None:
                     return _judge(settings, source, event)
     except (FileSourceError, ResyncError) as error:
-        return _Found("not readable", (failure(str(error)),))
+        return _Found("not readable", (of_error(error, _SEE_FILES),))
     except OSError as error:
-        return _Found("not readable", (failure(f"{source.name}: {error.strerror or error}"),))
+        return _Found("not readable", (failure(f"{source.name}: {error.strerror or error}", _SEE_FILES),))
     return _garbage(source, "the first file ends within its first frame")
 
 

@@ -14,7 +14,7 @@ from runtime.peek import Peek, append_time_us
 from schemas.errors import SchemaError
 from schemas.record_headers import RawHeaders
 from trapline.doctor.near_misses import disagreements
-from trapline.doctor.outcome import Outcome, Problem, failure, not_done, warning
+from trapline.doctor.outcome import Outcome, Problem, Verdict, failure, not_done, of_error, warning
 from trapline.doctor.subject import Subject
 from trapline.status.consumer_groups import Committed, ConsumerGroup
 from trapline.status.lag import Lag, LagMeter
@@ -32,6 +32,9 @@ SOON_S: Final = 86_400.0
 """What is lost within a day is told of."""
 
 _DEFAULT_OFFSETS_S: Final = 7 * 86_400.0  # Kafka's own offsets.retention.minutes
+_SEE_GROUP: Final = (
+    "let this user see it (DESCRIBE on the consumer group), or look into the log of the broker that keeps it"
+)
 _LOOK_BACK: Final = 4  # records before a position, to learn when it was reached
 
 
@@ -128,7 +131,7 @@ def offsets(subject: Subject) -> Outcome:
     config = subject.broker_config or {}
     minutes = config.get("offsets.retention.minutes")
     kept_s = float(minutes) * 60 if minutes else _DEFAULT_OFFSETS_S
-    problems = [warning(text) for text in readers.problems]
+    problems = [of_error(text, _SEE_GROUP, Verdict.WARNING) for text in readers.problems]
     with closing(Peek(subject.settings)) as peek, closing(open_catalogue(subject.settings)) as catalogue:
         retention = {topic: Retention.of(state) for topic, state in subject.topic_configs.items()}
         meter = LagMeter(subject.settings.topics, peek, catalogue, subject.tails, retention)
@@ -141,7 +144,7 @@ def offsets(subject: Subject) -> Outcome:
                 except KafkaException as error:
                     if kafka_error(error).code() not in DENIED:
                         raise
-                    problems.append(warning(explain(kafka_error(error))))
+                    problems.append(of_error(explain(kafka_error(error)), _SEE_GROUP, Verdict.WARNING))
                 else:
                     problems += _overtaken_soon(lag)
     known = "" if minutes else " (Kafka's default; this user may not read the broker's)"

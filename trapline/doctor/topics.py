@@ -5,13 +5,14 @@ from typing import Final
 
 from runtime.kafka import max_record_bytes
 from runtime.topic_check import Finding, Severity
-from trapline.doctor.outcome import Outcome, Problem, Verdict, not_done
+from trapline.doctor.outcome import Outcome, Problem, Verdict, not_done, of_error
 from trapline.doctor.subject import Subject
 from trapline.status.retention import Retention
 from trapline.tables import bytes_text, duration_text
 
 _PARTITIONS: Final = frozenset({"partitions"})
 _TIMES: Final = ("message.timestamp.", "retention.")
+_SET_IT: Final = "set it so on the topic: kafka-configs.sh --alter --entity-type topics"
 _HIDDEN: Final = (
     "this user may not read the settings of the topics (DESCRIBE_CONFIGS); let Kafka's "
     "administrator run `trapline topics check`"
@@ -52,8 +53,7 @@ def _outcome(subject: Subject, summary: str, belongs: Callable[[Finding], bool])
 def _problems(findings: Iterable[Finding]) -> Iterable[Problem]:
     for finding in findings:
         verdict = Verdict.FAIL if finding.severity is Severity.ERROR else Verdict.WARNING
-        what, _, todo = finding.text.partition("; ")
-        yield Problem(verdict, f"{finding.topic}: {finding.setting}: {what}", todo)
+        yield of_error(f"{finding.topic}: {finding.setting}: {finding.text}", _SET_IT, verdict)
 
 
 def _of_partitions(finding: Finding) -> bool:

@@ -58,7 +58,8 @@ def test_what_a_role_lacks_is_named(run_as, topic_prefix):
 
 def test_a_probe_without_the_right_to_make_topics(run_as):
     probe = check(run_as(Role.AUDITOR, "doctor", "--probe", status=1), "probe")
-    assert "may create topics" in probe["problems"][0]["text"]
+    assert "the probe's own topics can't be made" in probe["problems"][0]["text"]
+    assert "may create topics" in probe["problems"][0]["todo"]
 
 
 def test_status_leaves_out_what_may_not_be_seen_and_says_so(run_as, topic_prefix):

@@ -1,6 +1,7 @@
 """What the checks of `trapline doctor` make of what they find, without a Kafka."""
 
 import socket
+import struct
 import threading
 import time
 
@@ -14,7 +15,7 @@ from schemas.errors import TraplineError
 from tests.support.frames import T0_US, make_frame
 from tests.unit.grouper.test_near_miss import closed
 from trapline.doctor.near_misses import disagreements
-from trapline.doctor.outcome import Check, Outcome, Verdict, examine, failure, not_done, warning
+from trapline.doctor.outcome import Check, Outcome, Verdict, examine, failure, not_done, of_error, warning
 from trapline.doctor.report import as_json, conclusion, failed, lines
 from trapline.doctor.settings import DoctorSettings
 from trapline.doctor.sources import sources
@@ -40,11 +41,11 @@ def test_what_needs_a_failed_check_is_named_and_not_done():
         examine(
             [
                 Check("one", lambda: Outcome("fine")),
-                Check("two", lambda: Outcome("bad", (warning("odd"), failure("broken", "mend it")))),
+                Check("two", lambda: Outcome("bad", (warning("odd", "look"), failure("broken", "mend it")))),
                 Check("three", lambda: Outcome("never"), needs=("one", "two")),
                 Check("four", lambda: Outcome("never"), needs=("three",)),
                 Check("five", lambda: not_done("nothing to look at")),
-                Check("six", lambda: Outcome("fine", (warning("odd"),)), needs=("five",)),
+                Check("six", lambda: Outcome("fine", (warning("odd", "look"),)), needs=("five",)),
             ]
         )
     )
@@ -55,7 +56,7 @@ def test_what_needs_a_failed_check_is_named_and_not_done():
     assert failed(results)
     assert conclusion(results) == "6 checks: 1 ok, 1 with a warning, 1 failed, 3 not done"
     assert [line.strip() for line in lines(results[1])][1:] == [
-        "warning: odd", "fail: broken", "what to do: mend it"
+        "warning: odd", "what to do: look", "fail: broken", "what to do: mend it"
     ]  # fmt: skip
     report = as_json(results)
     assert (report["ok"], report["checks"][1]["problems"][1]["todo"]) == (False, "mend it")
@@ -63,7 +64,7 @@ def test_what_needs_a_failed_check_is_named_and_not_done():
 
 
 def test_ground_that_is_lost_meanwhile_fails_once():
-    bad = Outcome("bad", (failure("broken"),))
+    bad = Outcome("bad", (failure("broken", "mend it"),))
     checks = [Check("ground", lambda: Outcome("fine"))]
     checks += [Check(name, lambda: bad, needs=("ground",)) for name in ("one", "two", "three")]
     holds = iter([True, False])
@@ -75,6 +76,8 @@ def test_ground_that_is_lost_meanwhile_fails_once():
     ("error", "words"),
     [
         (TraplineError("no such thing; make it"), "no such thing"),
+        (TraplineError("no such thing"), "no such thing"),
+        (KafkaException(KafkaError(KafkaError.UNKNOWN)), "Kafka reports an error"),
         (KafkaException(KafkaError(KafkaError._TIMED_OUT)), "Kafka does not answer"),
     ],
 )
@@ -82,7 +85,20 @@ def test_a_check_that_raises_has_failed_and_the_others_go_on(error, words):
     first, second = examine([Check("one", raising(error)), Check("two", lambda: Outcome("fine"))])
     assert first.outcome.verdict is Verdict.FAIL
     assert words in first.outcome.problems[0].text
+    assert first.outcome.problems[0].todo
     assert second.outcome.verdict is Verdict.OK
+
+
+def test_an_error_says_what_to_do_behind_its_semicolon():
+    problem = of_error(TraplineError("no such thing; make it; or another"), "look")
+    assert (problem.text, problem.todo) == ("no such thing", "make it; or another")
+    assert of_error(TraplineError("no such thing"), "look").todo == "look"
+
+
+@pytest.mark.parametrize("make", [warning, failure])
+def test_a_finding_without_what_to_do_is_none(make):
+    with pytest.raises(ValueError, match="what to do about this"):
+        make("broken", "")
 
 
 def test_a_defect_of_ours_is_not_hidden():
@@ -133,10 +149,10 @@ def test_groups_that_share_a_source_or_were_repaired_are_no_near_miss():
 
 
 class Server:
-    """Says the same to whoever connects, then leaves the connection open or closes it."""
+    """Says the same to whoever connects, then leaves the connection open, closes it, or resets it."""
 
-    def __init__(self, said, *, closes=False):
-        self._said, self._closes = said, closes
+    def __init__(self, said, *, closes=False, resets=False):
+        self._said, self._closes, self._resets = said, closes or resets, resets
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self._connections = []
@@ -150,6 +166,8 @@ class Server:
             except OSError:
                 return
             connection.sendall(self._said)
+            if self._resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if self._closes:
                 connection.close()
             else:
@@ -204,6 +222,14 @@ def test_a_source_that_does_not(serve, said, closes, verdict, words):
     assert words in f"{problem.text} {problem.todo}"
 
 
+def test_a_source_that_breaks_the_connection_off(serve):
+    most = make_frame(T0_US, shape=(2048, 2048))[:-1]  # more than the kernel holds: it is being read
+    outcome = checked(f"tcp://127.0.0.1:{serve(most, resets=True)}", wait_s=10.0)
+    (problem,) = outcome.problems
+    assert (problem.verdict, "the connection broke off" in problem.text) == (Verdict.FAIL, True)
+    assert "the log of the image server" in problem.todo
+
+
 def test_all_sources_at_once_and_one_that_is_away(serve):
     silent = f"tcp://127.0.0.1:{serve(b'')}"
     began_s = time.monotonic()
@@ -219,6 +245,7 @@ def test_files_as_sources(tmp_path):
     bad.write_bytes(b"no frame at all")
     outcome = checked(f"file://{good}", f"file://{bad}", f"file://{gone}")
     assert [problem.text.partition(":")[0] for problem in outcome.problems] == ["sb1", "source sb2"]
+    assert all(problem.todo for problem in outcome.problems)
     assert "sb0: 2026-11-23T10:00:00.000000Z" in outcome.summary
 
 
