@@ -65,13 +65,13 @@ class PastImages:
             offset = cast("int", message.offset())
             if offset > entry.last_offset:
                 self._kept = message
+            elif offset >= entry.first_offset:
+                group = _finished(reader, message, entry.group_id)
+                if group is not None:
+                    return group
+            if offset >= entry.last_offset:  # behind it nothing may come for long
                 log.warning("group cut: not all of its images are there", group=entry.group_id)
                 return None
-            if offset < entry.first_offset:
-                continue
-            for read in reader.read(message):
-                if isinstance(read, Group) and read.group_id == entry.group_id:
-                    return read
 
     def _is_near(self, offset: int) -> bool:
         if self._kept is not None and offset <= cast("int", self._kept.offset()):
@@ -87,3 +87,9 @@ class PastImages:
     def _take(self) -> Message | None:
         message, self._kept = self._kept, None
         return self._records.take() if message is None else message
+
+
+def _finished(reader: PartitionReader, message: Message, group_id: str) -> Group | None:
+    """The group of this id, where this record was the last one of it that lacked."""
+    groups = (read for read in reader.read(message) if isinstance(read, Group))
+    return next((group for group in groups if group.group_id == group_id), None)

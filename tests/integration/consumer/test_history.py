@@ -159,6 +159,19 @@ def test_what_is_aborted_foreign_or_cut_is_no_group(settings, publisher):
         assert (history.gone.groups, history.unreadable) == (0, 1)
 
 
+def test_the_newest_group_is_cut_or_unreadable(settings, publisher):
+    """Nothing comes behind it that would say so."""
+    publisher.run(1)
+    publisher.publish(at(1), leave_out=(1,))
+    with History(settings) as history:
+        assert seconds(list(history.groups(group_range()))) == [0]
+        assert (history.gone.groups, history.unreadable) == (0, 1)
+    publisher.publish(at(2))
+    with History(settings) as history:
+        assert seconds(list(history.groups(group_range()))) == [0, 2]
+        assert history.unreadable == 1
+
+
 def test_what_is_published_later_is_no_part_of_it(settings, publisher):
     publisher.run(2)
     with History(settings) as history:
