@@ -10,7 +10,6 @@ import numpy as np
 from confluent_kafka import KafkaException, Message
 from numpy.typing import NDArray
 
-from consumer.catalogue import CatalogueRecord
 from consumer.errors import BrokerUnreachableError
 from consumer.group_range import GroupRange
 from consumer.history import History, readable_entry
@@ -120,10 +119,12 @@ class CloseLook:
         self._peek = Peek(settings)
 
     def revisions(self, timestamp_us: int) -> Iterator[Revision]:
-        """All publications of a timestamp, in the order of the log, one with its images at a time."""
-        where = GroupRange(from_us=timestamp_us, to_us=timestamp_us + 1)
-        found: list[CatalogueRecord] = list(self._history.find(where))
-        for record in found:
+        """All publications of a timestamp, in the order of the log, one with its images at a time.
+
+        Each comes as soon as it is found; to be sure that there is no further one, the keys of all later
+        entries are read after it.
+        """
+        for record in self._history.find(GroupRange(from_us=timestamp_us, to_us=timestamp_us + 1)):
             entry = readable_entry(record)
             if entry is not None:
                 images = tuple(self._images(record.partition, entry))

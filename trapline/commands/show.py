@@ -57,20 +57,20 @@ def command(settings: ConsumerSettings, *, timestamp_us: int, with_headers: bool
     Exit status: 0 done; 1 an error; 2 a wrong time or option; 3 there is no such group.
     """  # noqa: D301 - click's mark, not an escape
     with interruptible(), CloseLook(settings) as look:
-        revisions = look.revisions(timestamp_us)
-        if as_json:
-            told = [_as_json(revision) for revision in revisions]
-            if told:
-                print_lines([json.dumps({"timestamp": format_timestamp(timestamp_us), "revisions": told})])
-                return
-        else:
-            found = False
-            for revision in revisions:
-                found = True
+        found = False
+        for revision in look.revisions(timestamp_us):  # each as it is found: the last one is known much later
+            if as_json:
+                before = (
+                    "," if found else f'{{"timestamp": "{format_timestamp(timestamp_us)}", "revisions": ['
+                )
+                print_lines([before, json.dumps(_as_json(revision))])
+            else:
                 _print(settings, revision, with_headers=with_headers)
-            if found:
-                return
-        raise NothingFoundError(_not_there(timestamp_us, look.nearest(timestamp_us)))
+            found = True
+        if not found:
+            raise NothingFoundError(_not_there(timestamp_us, look.nearest(timestamp_us)))
+        if as_json:
+            print_lines(["]}"])
 
 
 def _not_there(timestamp_us: int, nearest: tuple[int, ...]) -> str:

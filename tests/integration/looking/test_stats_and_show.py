@@ -10,6 +10,8 @@ import time
 import numpy as np
 import pytest
 
+from consumer.errors import BrokerUnreachableError
+from consumer.history import History
 from consumer.stream import GroupStream
 from schemas.fits_image import encode_image
 from schemas.window import decode_window
@@ -199,6 +201,31 @@ def test_all_revisions_and_images_that_are_gone(settings, publisher, verb, verb_
     assert [image["gone"] for image in before["images"]] == [True]
     assert [image["gone"] for image in after["images"]] == [False] * 3
     assert "1 of 1 images are gone" in verb("show", START)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_revision_is_shown_before_the_next_one_is_looked_for(
+    settings, publisher, monkeypatch, capsys, as_json
+):
+    publisher.publish(START_US)
+    publisher.publish(START_US, revision=2)
+    settle(settings)
+    find = History.find
+
+    def broken_off(self, where):
+        found = find(self, where)
+        yield next(found)
+        raise BrokerUnreachableError("gone meanwhile")
+
+    monkeypatch.setattr(History, "find", broken_off)
+    assert cli.run(["show", START, *["--json"] * as_json]) == 1
+    captured = capsys.readouterr()
+    assert "gone meanwhile" in captured.err.splitlines()[-1]
+    if as_json:
+        (revision,) = json.loads(captured.out + "]}")["revisions"]
+        assert (revision["revision"], len(revision["images"])) == (1, 3)
+    else:
+        assert f"{START}  revision 1  3 of 3 images" in captured.out
 
 
 def test_an_image_that_is_no_fits_file(settings, publisher, verb, verb_json):
