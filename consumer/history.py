@@ -43,6 +43,7 @@ from schemas.timestamp import format_timestamp
 __all__ = ["Gone", "History", "find_groups", "is_meant", "read_groups", "readable_entry"]
 
 LONGEST_READ_OVER = 500  # catalogue entries: what a fetch brings anyway
+_PAGE = 4096  # offsets whose bits are kept together
 
 log = get_logger(__name__)
 
@@ -84,7 +85,7 @@ class History:
         partitions: the partitions of the groups topic, which are those of the catalogue.
         gone: the groups that `read` and `groups` met and whose images are not there any more.
         unreadable: how many groups they met besides that could not be read: the entry is none, or not all
-            of the group's records are there.
+            of the group's records are there. A group that is met several times is counted once.
     """
 
     def __init__(self, settings: ConsumerSettings) -> None:
@@ -102,6 +103,7 @@ class History:
         self._settings = settings
         self._finds: WeakSet[Generator[CatalogueRecord, None, None]] = WeakSet()
         self._images: dict[int, PastImages] = {}
+        self._counted: dict[tuple[int, int], int] = {}  # by partition and page: a bit for each offset
         self._heads: dict[int, CatalogueRecord] = {}  # by partition: the first one found
         self._gone_before: dict[int, int] = {}  # by partition: catalogue offset
         self._consumer = catalogue_consumer(settings)
@@ -181,7 +183,7 @@ class History:
             return None
         entry = readable_entry(record)
         if entry is None:
-            self.unreadable += 1
+            self._count_unreadable(record)
             return None
         with self._named_errors(self._settings.topics.groups):
             images = self._images.get(record.partition)
@@ -195,7 +197,7 @@ class History:
             self._find_what_is_gone(record, images.low)
             self._count_gone(record)
         else:
-            self.unreadable += 1
+            self._count_unreadable(record)
         return None
 
     def groups(self, where: GroupRange) -> Iterator[Group]:
@@ -306,7 +308,20 @@ class History:
                 record.partition, oldest_image, after=record.offset
             )
 
+    def _is_counted(self, record: CatalogueRecord) -> bool:
+        """Whether this place was asked about before; for a week of groups these bits take 200 kB."""
+        page, number = divmod(record.offset, _PAGE)
+        bits = self._counted.get((record.partition, page), 0)
+        self._counted[record.partition, page] = bits | 1 << number
+        return bool(bits >> number & 1)
+
+    def _count_unreadable(self, record: CatalogueRecord) -> None:
+        if not self._is_counted(record):
+            self.unreadable += 1
+
     def _count_gone(self, record: CatalogueRecord) -> None:
+        if self._is_counted(record):
+            return
         if not self.gone.groups:
             log.warning("images of groups asked for are gone: retention has deleted them; leaving them out")
         self.gone.add(record.timestamp_us)

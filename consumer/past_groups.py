@@ -18,6 +18,7 @@
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, overload
@@ -26,11 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.catalogue import CatalogueRecord
-from consumer.errors import ImagesGoneError
+from consumer.errors import ImagesGoneError, RangeError
 from consumer.export import Exporter
 from consumer.group import Group
 from consumer.group_range import GroupRange, TimeLike, group_range, parse_time
 from consumer.history import Gone, History, readable_entry
+from consumer.revisions import FIRST_PUBLICATION
+from consumer.selection import Revisions
 from consumer.settings import ConsumerSettings, settings_with
 from schemas.timestamp import format_timestamp
 
@@ -55,6 +58,7 @@ def open_groups(
     sources: Iterable[str] | str = (),
     complete_only: bool = False,
     limit: int | None = None,
+    revisions: Literal["first", "last", "all"] = "first",
 ) -> "PastGroups":
     """Find groups that Kafka still holds; without any argument all of them.
 
@@ -74,6 +78,9 @@ def open_groups(
         sources: only images of these.
         complete_only: only groups that lack nothing: no expected source, or none of `sources`.
         limit: at most so many groups, the first ones.
+        revisions: of a timestamp that was published again with a late image. 'first': the first
+            publication, so that no timestamp comes twice, as with GroupStream; 'last': the newest one that
+            is meant; 'all'. `last` counts publications before this is looked at, `limit` groups after it.
 
     Raises:
         RangeError: an argument is wrong, or two contradict each other.
@@ -91,21 +98,25 @@ def open_groups(
         complete_only=complete_only,
         limit=limit,
     )
+    try:
+        chosen = Revisions(revisions)
+    except ValueError:
+        raise RangeError(f"revisions is {revisions!r}; say 'first', 'last' or 'all'") from None
     history = History(settings_with(settings, {k: v for k, v in given.items() if v is not None}))
     try:
-        return PastGroups.found(history, where)
+        return PastGroups.found(history, where, chosen)
     except BaseException:
         history.close()
         raise
 
 
 class PastGroups(Sequence[Group]):
-    """Groups in the order of their observation time; repaired ones behind the first publication.
+    """Groups in the order of their observation time; of one time in the order of their publication.
 
     `groups[3]` reads a group, `groups[2:5]` and `groups["2026-11-23T10:00:00":"2026-11-23T10:01:00"]` are
-    PastGroups again and read nothing; times may be text, aware datetimes or astropy Times. A loop reads
-    one group after the other and leaves out those whose images retention has deleted (`gone` counts them);
-    `groups[3]` raises ImagesGoneError for such a one.
+    PastGroups again and read nothing; times may be text, aware datetimes or astropy Times, and go forward
+    (RangeError). A loop reads one group after the other and leaves out those whose images retention has
+    deleted (`gone` counts them, each once); `groups[3]` raises ImagesGoneError for such a one.
 
     About 20 bytes are held for each group, and no image: what is read is not kept.
 
@@ -123,26 +134,42 @@ class PastGroups(Sequence[Group]):
         Args:
             history: where to read; closed with this object.
             where: its sources hold for each group.
-            places: timestamps (µs, ascending), offsets in the catalogue, partitions; one each a group.
+            places: timestamps (µs, ascending, or descending where it was reversed), offsets in the
+                catalogue, partitions; one each a group.
         """
         self._history = history
         self._where = where
         self._times_us, self._offsets, self._partitions = places
 
     @classmethod
-    def found(cls, history: History, where: GroupRange) -> "PastGroups":
-        """What the catalogue has in this range.
+    def found(
+        cls, history: History, where: GroupRange, revisions: Revisions = Revisions.FIRST
+    ) -> "PastGroups":
+        """What the catalogue has in this range, of these publications.
 
         Raises:
             StreamError: Kafka went away, or refuses to be read.
         """
-        times, offsets, partitions = array("q"), array("q"), array("i")
-        for record in history.find(where):
+        times, offsets, partitions, numbers = array("q"), array("q"), array("i"), array("i")
+        newest: dict[int, int] = {}  # by timestamp, of those that were published again
+        for record in history.find(replace(where, limit=None)):
+            number = _revision(record)
+            if number > 1:
+                if revisions is Revisions.FIRST:
+                    continue
+                newest[record.timestamp_us] = max(number, newest.get(record.timestamp_us, 1))
             times.append(record.timestamp_us)
             offsets.append(record.offset)
             partitions.append(record.partition)
-        times_us = np.frombuffer(times, dtype=np.int64) if times else np.empty(0, dtype=np.int64)
-        order = np.argsort(times_us, kind="stable")
+            numbers.append(number)
+            if revisions is not Revisions.LAST and len(times) == where.limit:
+                break
+        times_us = np.array(times, dtype=np.int64)
+        meant = np.arange(len(times))
+        if revisions is Revisions.LAST and newest:
+            meant = np.array(_with_newest(times, numbers, newest), dtype=np.int64)
+        meant = meant[: where.limit]
+        order = meant[np.argsort(times_us[meant], kind="stable")]
         return cls(
             history,
             where,
@@ -155,7 +182,7 @@ class PastGroups(Sequence[Group]):
 
     @property
     def gone(self) -> Gone:
-        """The groups that were looked at and whose images are not there any more."""
+        """The groups that were looked at and whose images are not there any more, each counted once."""
         return self._history.gone
 
     @property
@@ -197,6 +224,7 @@ class PastGroups(Sequence[Group]):
     def __getitem__(self, index: "slice[Any, Any, Any]") -> "PastGroups": ...
     def __getitem__(self, index: "int | slice[Any, Any, Any]") -> "Group | PastGroups":
         if isinstance(index, slice):
+            self._check_times(index)
             chosen = slice(self._place(index.start), self._place(index.stop), index.step)
             places = (self._times_us[chosen], self._offsets[chosen], self._partitions[chosen])
             return PastGroups(self._history, self._where, places)
@@ -308,6 +336,18 @@ class PastGroups(Sequence[Group]):
         with Exporter(Path(folder), one_file_per) as exporter:
             return [path for group in self for path in exporter.write(group)]
 
+    def _check_times(self, index: "slice[Any, Any, Any]") -> None:
+        """A slice by time goes forward: which bound would belong to it backwards, nobody could know."""
+        if all(bound is None or isinstance(bound, int | np.integer) for bound in (index.start, index.stop)):
+            return
+        if index.step is not None and index.step < 0:
+            raise RangeError("a slice by time goes forward: say groups[FROM:TO][::-1]")
+        if len(self) and self._times_us[0] > self._times_us[-1]:
+            raise RangeError(
+                "these groups are in reverse, and a slice by time goes forward: slice by number, or by time "
+                "before reversing (groups[FROM:TO][::-1])"
+            )
+
     def _place(self, bound: Any) -> int | None:
         """A bound of a slice as a number; a time stands for the first group that is not before it."""
         if bound is None or isinstance(bound, int | np.integer):
@@ -329,6 +369,21 @@ class PastGroups(Sequence[Group]):
                 for record in self._history.at(partition, sorted(wanted))
             }
             yield from sorted(found.items(), key=lambda item: item[0])
+
+
+def _with_newest(times: Sequence[int], numbers: Sequence[int], newest: Mapping[int, int]) -> list[int]:
+    """Places of what is handed out: of what was published again the newest, in the place of the first."""
+    latest = {at: place for place, at in enumerate(times) if numbers[place] == newest.get(at)}
+    pending = dict(latest)
+    return [pending.pop(at, place) for place, at in enumerate(times) if at not in latest or at in pending]
+
+
+def _revision(record: CatalogueRecord) -> int:
+    """Which publication of its timestamp an entry is of; 1 also where it is none and can't say."""
+    if FIRST_PUBLICATION in record.value:
+        return 1
+    entry = readable_entry(record)
+    return 1 if entry is None else entry.revision
 
 
 _COLUMNS: Final = (

@@ -72,6 +72,47 @@ def test_slices_by_number_and_by_time(settings):
             groups["soon":]
 
 
+def test_slices_by_time_go_forward(settings):
+    """What searches ascending times would silently give the wrong groups of descending ones."""
+    with open_groups(settings) as groups:
+        backwards = groups[::-1]
+        with pytest.raises(RangeError, match="in reverse"):
+            backwards["2026-11-23T10:00:04":"2026-11-23T10:00:01"]
+        with pytest.raises(RangeError, match="in reverse"):
+            backwards["2026-11-23T10:00:01":]
+        with pytest.raises(RangeError, match="goes forward"):
+            groups["2026-11-23T10:00:04":"2026-11-23T10:00:01":-1]
+        assert seconds(list(backwards[1:3])) == [4, 3]
+        assert seconds(list(groups["2026-11-23T10:00:02":"2026-11-23T10:00:04"][::-1])) == [3, 2]
+        assert seconds(list(groups["2026-11-23T10:00:01"::2])) == [1, 3, 5]
+
+
+def test_a_repaired_timestamp_is_on_the_time_axis_once(kafka, topic_prefix):
+    settings = make_topics(kafka.bootstrap_servers, topic_prefix)
+    publisher = GroupPublisher(settings)
+    publisher.publish(at(0), sources=("sb0",))
+    publisher.publish(at(1))
+    publisher.publish(at(0), sources=("sb0", "sb1"), revision=2)
+    publisher.publish(at(2))
+    publisher.publish(at(0), revision=3)
+    settle(settings)
+
+    def found(**said):
+        with open_groups(settings, **said) as groups:
+            return [(*seconds([group]), group.revision, len(group.images)) for group in groups]
+
+    assert found() == [(0, 1, 1), (1, 1, 3), (2, 1, 3)]
+    assert found(revisions="last") == [(0, 3, 3), (1, 1, 3), (2, 1, 3)]
+    assert found(revisions="all") == [(0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 1, 3), (2, 1, 3)]
+    assert found(limit=2) == [(0, 1, 1), (1, 1, 3)]
+    assert found(revisions="last", limit=2) == [(0, 3, 3), (1, 1, 3)]
+    assert found(revisions="all", limit=3) == [(0, 1, 1), (0, 2, 2), (1, 1, 3)]
+    with open_groups(settings) as groups:
+        assert groups.to_array().shape[0] == 3
+    with pytest.raises(RangeError, match="say 'first', 'last' or 'all'"):
+        open_groups(settings, revisions="newest")
+
+
 def test_all_pixels_in_one_array(settings):
     with open_groups(settings, from_="2026-11-23T10:00:01", to="2026-11-23T10:00:03") as groups:
         cube = groups.to_array()
@@ -131,10 +172,13 @@ def test_images_that_are_gone(kafka, topic_prefix):
     with open_groups(settings) as groups:
         assert seconds(list(groups)) == [1, 2]
         assert groups.gone.groups == 1
+        assert seconds(list(groups)) == [1, 2]
+        assert groups.gone.groups == 1  # however often it is looked at
         assert groups.to_array().mask.all(axis=(1, 2, 3)).tolist() == [True, False, False]
         assert list(groups.table()["has_images"]) == [False, True, True]
         with pytest.raises(ImagesGoneError, match="retention has deleted them"):
             groups[0]
+        assert groups.gone.groups == 1
 
 
 def test_every_public_name_can_be_imported():
