@@ -257,12 +257,16 @@ class History:
             there = (record for record in last if record is not None)
             return max(there, key=lambda record: record.timestamp_us, default=None)
 
+    def stop_reading_ahead(self) -> None:
+        """Throw away the images that are fetched ahead of `read`; its next call begins to fetch anew."""
+        while self._images:
+            self._images.popitem()[1].close()
+
     def close(self) -> None:
         """Let go of Kafka; searches under way end."""
         for found in tuple(self._finds):
             found.close()
-        for images in self._images.values():
-            images.close()
+        self.stop_reading_ahead()
         self._asking.close()
 
     def __enter__(self) -> Self:

@@ -64,6 +64,7 @@ def plan_replay(
             if sample is None:
                 continue
             image_bytes = sample.size_bytes // len(sample.images)
+            history.stop_reading_ahead()
         wanted = where.sources or entry.present
         images += len(set(wanted).intersection(entry.present))
         takes_s = schedule.due_s(entry.timestamp_us, 0.0)

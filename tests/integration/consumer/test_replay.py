@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka.admin import NewTopic
 
+from consumer.cadence import Cadence
 from consumer.group_range import group_range
 from consumer.history import History
+from consumer.replay_plan import plan_replay
 from runtime.kafka import admin_client, raw_producer
 from tests.interop.murmur2 import java_partition
 from tests.support.group_topics import delete_images, make_topics, settle
@@ -296,6 +298,18 @@ def test_what_would_be_replayed(publisher, settings, again, replay):
     assert groups_of(again) == []
     status, out, err = replay("--dry-run", "--from", "2030-01-01")
     assert (status, out) == (3, "")
+
+
+def test_of_images_only_the_sample_is_fetched(publisher, settings):
+    publisher.run(4)
+    settle(settings)
+    reading = []
+    with History(settings) as history:
+        plan = plan_replay(
+            history, group_range(), Cadence(), lambda _us: reading.append(len(history._images))
+        )
+    assert (plan.groups, plan.size_bytes > 0) == (4, True)
+    assert reading == [0] * 4
 
 
 def test_nothing_to_replay(settings, publisher, replay):
