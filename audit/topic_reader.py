@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from audit.errors import AuditError
+from audit.errors import AuditError, HangingTransactionError
 from runtime.kafka import LogConsumer, log_consumer
 from runtime.logs import get_logger
 from runtime.settings import TraplineSettings
@@ -12,6 +12,7 @@ from runtime.settings import TraplineSettings
 log = get_logger(__name__)
 
 _POLL_S = 0.2
+_ASK_S = 10.0
 _PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE})  # noqa: SLF001
 
 
@@ -72,8 +73,9 @@ class TopicReader:
         """The next record; None where none came in a moment, or the end was reached.
 
         Raises:
+            HangingTransactionError: nothing came for too long, and an open transaction is why.
             AuditError: nothing came for too long.
-            KafkaException: Kafka refused.
+            KafkaException: Kafka refused, or does not answer.
         """
         message = self._consumer.poll(_POLL_S)
         if message is None:
@@ -102,11 +104,21 @@ class TopicReader:
     def _check_stall(self) -> None:
         if self.done or time.monotonic() - self._moved_s < self._stall_s:
             return
-        raise AuditError(
-            f"{self.topic} [{self._partition}] can be read only to offset {self.position(self._partition)} "
-            f"of {self._end}: a transaction that begins there is still open, or Kafka does not answer. Find "
-            f"it with Kafka's `kafka-transactions.sh find-hanging --topic {self.topic} --partition "
-            f"{self._partition}`; raise TRAPLINE_AUDIT_STALL_S if groupers have longer transaction time-outs"
+        position = self.position(self._partition)
+        # Of a reader of committed records Kafka says where the first open transaction begins.
+        where = TopicPartition(self.topic, self._partition)
+        _begin, readable = self._consumer.get_watermark_offsets(where, timeout=_ASK_S, cached=False)
+        if readable > position:
+            raise AuditError(
+                f"{self.topic} [{self._partition}] was read to offset {position}, and nothing more came for "
+                f"{self._stall_s:g} s, though Kafka has records up to {readable}; is it very slow? Raise "
+                "TRAPLINE_AUDIT_STALL_S"
+            )
+        raise HangingTransactionError(
+            f"{self.topic} [{self._partition}] can be read only to offset {position} of {self._end}: a "
+            "transaction that begins there is still open. Find it with Kafka's `kafka-transactions.sh "
+            f"find-hanging --topic {self.topic} --partition {self._partition}`; raise "
+            "TRAPLINE_AUDIT_STALL_S if groupers have longer transaction time-outs"
         )
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """`trapline verify`: holds what was published against what came in."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from confluent_kafka import KafkaException
 from audit.auditor import Auditor
 from audit.catalogue_pair import CataloguePair
 from audit.comparison import Difference
-from audit.errors import AuditError
+from audit.errors import AuditError, HangingTransactionError
 from audit.findings import Finding
 from audit.report import lines, summary
 from audit.settings import AuditSettings
+from runtime.errors import AccessDeniedError, KafkaUnavailableError, MissingTopicError
 from runtime.health import Heartbeat
 from runtime.kafka import as_trapline_error
 from runtime.logs import get_logger
@@ -121,15 +123,37 @@ def _summarise(report: dict[str, Any], pair: CataloguePair | None, *, as_json: b
 
 
 def _follow(auditor: Auditor, interval_s: float, shutdown: Shutdown, beat: Callable[[], None]) -> None:
+    """Audit round by round until a stop; Kafka may be away for any time.
+
+    Raises:
+        AccessDeniedError, MissingTopicError, HangingTransactionError: no waiting mends it.
+    """
     while not shutdown.requested:
         try:
             auditor.round(shutdown)
+        except HangingTransactionError:
+            raise
         except (KafkaException, AuditError) as error:
             # A broker that restarts is no reason to forget what was read; the next round goes on with it.
             cause = as_trapline_error(error) if isinstance(error, KafkaException) else error
+            if isinstance(cause, AccessDeniedError):
+                raise cause from error
+            if isinstance(cause, MissingTopicError):
+                _require_topics(auditor)
             log.warning("waiting for Kafka", cause=str(cause))
         beat()
         shutdown.wait(interval_s)
+
+
+def _require_topics(auditor: Auditor) -> None:
+    """Look whether a topic is really gone: a broker that has just come up may not know it yet.
+
+    Raises:
+        AccessDeniedError: this user has no right on a topic.
+        MissingTopicError: one does not exist.
+    """
+    with contextlib.suppress(KafkaUnavailableError):
+        auditor.require_topics()
 
 
 def _print(line: str) -> None:

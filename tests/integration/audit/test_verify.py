@@ -20,6 +20,7 @@ from schemas.errors import RejectReason
 from tests.support.audited import audited
 from tests.support.grouping import GrouperProcess, grouping
 from tests.support.groups_reader import read_all
+from tests.support.hand_grouper import HandGrouper
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
 from trapline.embedded.ports import HOST, free_port
@@ -195,30 +196,37 @@ def test_the_command_ends_with_0_1_and_2(raw, hand):
 
 
 @contextlib.contextmanager
-def following(raw, *args):
-    """`trapline verify --follow`, its lines as they come."""
+def following(raw, *args, **environment):
+    """`trapline verify --follow`, its lines as they come; what it says on stderr is in `process.said`."""
     process = subprocess.Popen(
         verify(raw, "--follow", "--json", "--audit-interval-s", "0.1", *args),
+        stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TRAPLINE_LOG_LEVEL": "error"},
+        env={**os.environ, "TRAPLINE_LOG_LEVEL": "error", **environment},
     )
     lines: list[dict] = []
+    process.said = []
 
-    def read():
-        with process.stdout as out:
-            for line in out:
-                lines.append(json.loads(line))  # noqa: PERF401  each as it comes
+    def read(stream, take):
+        with stream:
+            for line in stream:
+                take(line)
 
-    reader = threading.Thread(target=read)
-    reader.start()
+    readers = [
+        threading.Thread(target=read, args=(process.stdout, lambda line: lines.append(json.loads(line)))),
+        threading.Thread(target=read, args=(process.stderr, process.said.append)),
+    ]
+    for reader in readers:
+        reader.start()
     try:
         yield process, lines
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
-        reader.join()
+        for reader in readers:
+            reader.join()
 
 
 def raw_records_audited(port):
@@ -252,6 +260,56 @@ def test_follow_beside_a_live_grouper_finds_nothing_until_something_is_wrong(raw
     (summary,) = lines
     assert summary["findings"] == {}
     assert summary["windows"] == sent
+
+
+def test_follow_ends_where_a_transaction_stays_open(raw, hand):
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    hand.leave_open(raw.names.catalogue)
+    with following(raw, "--audit-stall-s", "2") as (process, lines):
+        assert process.wait(timeout_s(60)) == 1
+    assert lines == []
+    assert "find-hanging" in process.said[-1]
+
+
+def test_follow_ends_where_a_topic_is_gone(raw, hand):
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    port = free_port()
+    with following(raw, "--http-port", str(port)) as (process, lines):
+        wait_until(lambda: raw_records_audited(port) == 3, timeout=60)
+        admin = AdminClient({"bootstrap.servers": raw.bootstrap_servers})
+        admin.delete_topics([raw.names.rejects])[raw.names.rejects].result(timeout_s(30))
+        assert process.wait(timeout_s(120)) == 1
+    assert lines == []
+    assert f"topic {raw.names.rejects} does not exist" in process.said[-1]
+
+
+def test_follow_goes_on_after_kafka_was_away(own_kafka, topic_prefix):
+    """For longer than it waits for the end of a transaction."""
+    raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
+    hand = HandGrouper(raw)
+    raw.send(at(0))
+    hand.publish(0)
+    hand.commit()
+    port = free_port()
+    with following(raw, "--http-port", str(port), "--audit-stall-s", "0.5", TRAPLINE_LOG_LEVEL="warning") as (
+        process,
+        lines,
+    ):
+        wait_until(lambda: raw_records_audited(port) == 3, timeout=60)
+        own_kafka.kill()
+        wait_until(lambda: any("waiting for Kafka" in line for line in process.said), timeout=90)
+        own_kafka.start()
+        raw.send(at(1))
+        hand.commit(6)
+        wait_until(lambda: len(lines) == 3, timeout=90, message=lambda: str(lines))
+        assert {line["finding"] for line in lines} == {"committed_too_far"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout_s(30)) == 1
+    raw.close()
 
 
 def test_follow_prints_a_finding_as_it_appears(raw, hand):

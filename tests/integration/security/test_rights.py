@@ -1,7 +1,10 @@
 """The table of rights, a line at a time: without it, what needs it fails, and says what is missing."""
 
 import contextlib
+import os
 import re
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -168,6 +171,22 @@ def test_the_auditor_without_a_right(stage, verify, role, number, operation):
         status, text = verify()
     assert status == 1
     assert re.search(pattern, text), text
+
+
+@pytest.mark.parametrize(("role", "number", "operation"), cases(Role.AUDITOR))
+def test_the_auditor_beside_a_live_system_ends_without_a_right(stage, role, number, operation):
+    own = environment(stage.roles.settings(role, WAY) | {"topic_prefix": stage.prefix, "log_level": "error"})
+    with without(stage, role, number, operation) as (_acl, pattern):
+        done = subprocess.run(
+            [sys.executable, "-m", "trapline", "verify", "--follow"],
+            env={**os.environ, **own},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s(60),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert re.search(pattern, done.stderr), done.stderr
 
 
 def test_with_all_rights_the_same_things_work(stage, verify):
