@@ -49,6 +49,8 @@ def _prefix(_ctx: click.Context, _param: click.Parameter, prefix: str | None) ->
         trapline verify --json | jq 'select(.finding)'
         # beside a live system, with /metrics, until Ctrl-C
         trapline verify --follow --http-port 9104
+        # a night that has to be complete
+        trapline verify --fail-on-gaps
         # groups that `trapline regroup` made, and how they differ from the live ones
         trapline verify --topic-prefix trial --against aartfaac
     """,
@@ -56,6 +58,11 @@ def _prefix(_ctx: click.Context, _param: click.Parameter, prefix: str | None) ->
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C or SIGTERM.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a finding, and one for the summary.")
 @click.option("--no-pixels", is_flag=True, help="Leave out pixels and FITS checksums; digests are looked at.")
+@click.option(
+    "--fail-on-gaps",
+    is_flag=True,
+    help="End with status 1 also where a source has gaps, which are no finding.",
+)
 @click.option(
     "--against",
     callback=_prefix,
@@ -65,7 +72,13 @@ def _prefix(_ctx: click.Context, _param: click.Parameter, prefix: str | None) ->
 )
 @settings_options(AuditSettings, exclude=("sources",))
 def command(
-    settings: AuditSettings, *, follow: bool, as_json: bool, no_pixels: bool, against: str | None
+    settings: AuditSettings,
+    *,
+    follow: bool,
+    as_json: bool,
+    no_pixels: bool,
+    fail_on_gaps: bool,
+    against: str | None,
 ) -> int:
     """Check that each window of raw is a member of its group once, a duplicate, or in rejects.
 
@@ -77,8 +90,8 @@ def command(
     `quiet` or `bound` closed a group, which look at a clock and at memory, are told apart and no finding.
 
     \b
-    Exit status: 0 nothing was found; 1 something was, or an error; 2 a wrong option; 130 interrupted before
-    its end with nothing found.
+    Exit status: 0 nothing was found; 1 something was (with --fail-on-gaps: or a gap), or an error; 2 a wrong
+    option; 130 interrupted before its end with nothing found.
     """  # noqa: D301 - click's mark, not an escape
     if against is not None:
         if follow:
@@ -109,6 +122,10 @@ def command(
     if interrupted:
         log.warning("stopped before the end: what was not reached is not judged")
         return _INTERRUPTED
+    gaps = sum(source["gaps"] for source in report["sources"].values())
+    if fail_on_gaps and gaps:
+        log.warning("sources have gaps, and --fail-on-gaps asks for status 1", gaps=gaps)
+        return 1
     return 0
 
 

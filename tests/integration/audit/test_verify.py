@@ -195,6 +195,26 @@ def test_the_command_ends_with_0_1_and_2(raw, hand):
     assert usage.returncode == 2
 
 
+def test_gaps_of_a_source_are_a_reason_to_fail_where_that_is_asked_for(raw, hand):
+    def status(*options):
+        done = subprocess.run(verify(raw, *options), capture_output=True, text=True, timeout=60, check=False)
+        assert done.stdout.splitlines()[-1] == "findings: none", done.stderr
+        return done.returncode, "gap" in done.stdout + done.stderr
+
+    for second in range(2):
+        raw.send(at(second))
+        hand.publish(second)
+    hand.commit()
+    assert status("--fail-on-gaps") == (0, False)
+    raw.send(at(2), "sb0", "sb1")
+    hand.publish(2, ["sb0", "sb1"])
+    raw.send(at(3))
+    hand.publish(3)
+    hand.commit()
+    assert status() == (0, True)
+    assert status("--fail-on-gaps") == (1, True)
+
+
 @contextlib.contextmanager
 def following(raw, *args, **environment):
     """`trapline verify --follow`, its lines as they come; what it says on stderr is in `process.said`."""
