@@ -14,6 +14,7 @@ from grouper.service import GrouperService
 from grouper.steps import Step
 from runtime.health import Heartbeat
 from runtime.shutdown import Shutdown
+from schemas.timestamp import format_timestamp
 from schemas.topics import RECORD_HEADROOM
 from tests.integration.grouper.test_grouping import committed, metric, set_topic, wait_for_groups
 from tests.support.foreign_headers import put_with_headers
@@ -179,6 +180,39 @@ def test_retention_that_took_a_member_of_an_open_group_is_counted_and_recorded(k
     assert [group.sources for group in groups] == [raw.sources, ("sb1", "sb2"), raw.sources]
     assert metric("trapline_grouper_lost_records_total") == lost + 1
     assert rejects_of(raw) == ["raw_gap"]
+
+
+def test_a_grouper_that_is_overtaken_by_retention_while_it_is_held_back_goes_on(kafka, raw):
+    """Its transactions abort, so it takes nothing in; then the record at its position is gone."""
+    failing = threading.Event()
+    failing.set()
+
+    def fail(step, _images):
+        if step is Step.AFTER_ENTRIES and failing.is_set():
+            raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, "a record timed out"))
+
+    lost = metric("trapline_grouper_lost_records_total")
+    rejoins = metric("trapline_grouper_rejoins_total")
+    with grouping(raw, on_step=fail) as service:
+        raw.send(at(0))
+        wait_until(lambda: any(owned.held_back for owned in list(service._owned.values())), timeout=60)
+        for second in range(1, 6):
+            raw.send(at(second))
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+        for future in admin.delete_records([TopicPartition(raw.names.raw, 0, 10)]).values():
+            future.result(timeout_s(30))
+        failing.clear()
+        # Of second 3 one window is gone: its group is what is left, once the next one overtakes it.
+        groups = wait_for_groups(raw, 4)
+        wait_until(lambda: rejects_of(raw), timeout=30)
+    assert [group.timestamp for group in groups] == [format_timestamp(at(second)) for second in (0, 3, 4, 5)]
+    assert [len(group.records) for group in groups] == [3, 2, 3, 3]
+    assert metric("trapline_grouper_lost_records_total") == lost + 7
+    assert metric("trapline_grouper_rejoins_total") == rejoins + 1
+    assert rejects_of(raw) == ["raw_gap"]
+    (gap,) = read_all(raw.bootstrap_servers, raw.names.rejects)
+    assert "3" in gap.headers["ce_detail"]
+    assert "9" in gap.headers["ce_detail"]
 
 
 def test_joining_anew_leaves_no_producer_behind(raw):
