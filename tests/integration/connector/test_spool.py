@@ -1,9 +1,13 @@
 """Kafka away for longer than memory holds, a full spool, a disk that refuses: all arrives, in order."""
 
+import os
 import resource
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -216,39 +220,67 @@ def test_the_spool_of_a_source_that_is_gone_is_sent(own_kafka, topic_prefix, tmp
         assert record.headers["ce_digest"] in lines
 
 
-@pytest.mark.parametrize("mode", ["overflow", "through"])
-def test_a_disk_that_refuses_is_waited_for(own_kafka, topic_prefix, tmp_path, mode):
-    """As a full disk does: a part of a frame is taken, then an error comes. Afterwards it goes on."""
+@dataclass(frozen=True)
+class RefusingDisk:
+    """A disk that refuses what is written, and later takes it.
 
-    def refuse(connector, frame_bytes):
+    Attributes:
+        folder: on it.
+        refuse: makes it refuse, given the connector and the bytes of a frame.
+        take: makes it take all again, given the connector.
+        cause: what the system says meanwhile.
+    """
+
+    folder: Path
+    refuse: Callable[[ConnectorProcess, int], None]
+    take: Callable[[ConnectorProcess], None]
+    cause: str
+
+
+def bounded_files(folder):
+    """A disk on which the connector's files may only have two and a half frames."""
+
+    def bound(connector, size):
         _, hard = psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE)
-        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (frame_bytes * 5 // 2, hard))
+        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
-    def take(connector):
-        _, hard = psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE)
-        psutil.Process(connector.pid).rlimit(resource.RLIMIT_FSIZE, (hard, hard))
-
-    _refused_and_waited_for(
-        own_kafka,
-        topic_prefix,
-        spool=tmp_path / "spool",
-        mode=mode,
-        refuse=refuse,
-        take=take,
+    return RefusingDisk(
+        folder,
+        refuse=lambda connector, frame_bytes: bound(connector, frame_bytes * 5 // 2),
+        take=lambda connector: bound(connector, None),
         cause="File too large",
     )
 
 
+def small_tmpfs(folder):
+    """A real one of 6 MiB, smaller than spool_max_bytes, which grows."""
+
+    def refuse(_connector, frame_bytes):
+        assert shutil.disk_usage(folder).total < 30 * frame_bytes
+
+    def take(_connector):
+        assert shutil.disk_usage(folder).free < MIB
+        assert _mount("-o", "remount,size=64m", folder).returncode == 0
+
+    return RefusingDisk(folder, refuse=refuse, take=take, cause="No space left on device")
+
+
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 6 MiB."""
+def full_disk(tmp_path):
+    """A small disk. Who is not root may mount none, and gets the other one that refuses within a frame."""
     folder = tmp_path / "disk"
     folder.mkdir()
+    if os.geteuid() != 0:
+        yield bounded_files(folder)
+        return
     done = _mount("-t", "tmpfs", "-o", "size=6m", "tmpfs", folder)
     if done.returncode:
-        pytest.skip(f"a small disk needs the right to mount: {done.stderr.strip()}")
+        pytest.fail(
+            "the proof of a full disk needs the right to mount a tmpfs (CAP_SYS_ADMIN), which this root has "
+            f"not: {done.stderr.strip()}"
+        )
     try:
-        yield folder
+        yield small_tmpfs(folder)
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
@@ -258,28 +290,18 @@ def _mount(*options):
 
 
 @pytest.mark.parametrize("mode", ["overflow", "through"])
-def test_a_full_disk_is_waited_for_and_nothing_is_lost(own_kafka, topic_prefix, small_disk, mode):
-    """A real one, smaller than spool_max_bytes; it grows, and all of it goes on."""
-
-    def refuse(_connector, frame_bytes):
-        assert shutil.disk_usage(small_disk).total < 30 * frame_bytes
-
-    def take(_connector):
-        assert shutil.disk_usage(small_disk).free < MIB
-        assert _mount("-o", "remount,size=64m", small_disk).returncode == 0
-
-    _refused_and_waited_for(
-        own_kafka,
-        topic_prefix,
-        spool=small_disk / "spool",
-        mode=mode,
-        refuse=refuse,
-        take=take,
-        cause="No space left on device",
-    )
+def test_a_disk_that_refuses_is_waited_for(own_kafka, topic_prefix, tmp_path, mode):
+    """As a full disk does: a part of a frame is taken, then an error comes. Afterwards it goes on."""
+    _refused_and_waited_for(own_kafka, topic_prefix, bounded_files(tmp_path), mode)
 
 
-def _refused_and_waited_for(own_kafka, topic_prefix, *, spool, mode, refuse, take, cause):
+@pytest.mark.parametrize("mode", ["overflow", "through"])
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(own_kafka, topic_prefix, full_disk, mode):
+    """It grows, and all of it goes on."""
+    _refused_and_waited_for(own_kafka, topic_prefix, full_disk, mode)
+
+
+def _refused_and_waited_for(own_kafka, topic_prefix, disk, mode):
     names = make_topics(own_kafka.bootstrap_servers, topic_prefix)
     sent = frames(60)
     with (
@@ -289,17 +311,17 @@ def _refused_and_waited_for(own_kafka, topic_prefix, *, spool, mode, refuse, tak
             topic_prefix,
             f"--source=sb0=tcp://127.0.0.1:{server.port}",
             f"--spool={mode}",
-            f"--spool-dir={spool}",
+            f"--spool-dir={disk.folder / 'spool'}",
             "--max-frame-bytes=1MiB",
             "--queue-max-bytes=4MiB",
         ) as connector,
     ):
         wait_until(lambda: connector.metrics()[DELIVERED, "sb0"] == 2, "frames", 60)
         own_kafka.pause()
-        refuse(connector, len(sent[0]))
+        disk.refuse(connector, len(sent[0]))
         server.push(*sent[2:])
         line = connector.wait_until_said("the disk refuses; it is tried again, and nothing is discarded")
-        assert (line["operation"], line["cause"]) == ("write", cause)
+        assert (line["operation"], line["cause"]) == ("write", disk.cause)
         wait_until(
             lambda: (
                 connector.said("the source is not read")
@@ -310,7 +332,7 @@ def _refused_and_waited_for(own_kafka, topic_prefix, *, spool, mode, refuse, tak
         read = connector.metrics()[FRAMES, "sb0"]
         assert read < 50
         assert connector.get("/livez")[0] == 200
-        take(connector)
+        disk.take(connector)
         connector.wait_until_said("the spool can be written again")
         wait_until(lambda: connector.metrics()[FRAMES, "sb0"] == 60, "all frames", 60)
         own_kafka.resume()
