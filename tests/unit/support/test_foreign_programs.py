@@ -8,10 +8,10 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 _MAY_RUN_FOREIGN = ("interop", "chart", "cluster")
-_ALWAYS_THERE = {"bash", "mount", "umount"}  # of every Linux; mount's tests are skipped without the right to
+_ALWAYS_THERE = {"bash", "mount", "umount", "git"}  # of every Linux, and what a clone is made with
 _FOREIGN = {
     *("kcat", "kafkacat", "fitsverify", "fitscopy", "fitsinfo", "go", "node", "npm", "java", "javac", "mvn"),
-    *("helm", "promtool", "kubectl", "kind", "docker", "podman", "git", "make", "curl", "openssl"),
+    *("helm", "promtool", "kubectl", "kind", "docker", "podman", "make", "curl", "openssl"),
 }
 _MODULES = {"subprocess", "shutil", "os", "asyncio"}
 _RUN = {"run", "Popen", "call", "check_call", "check_output", "create_subprocess_exec", "which", "system"}
