@@ -11,6 +11,7 @@ otherwise wait for the records' own acknowledgement.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -22,6 +23,7 @@ from grouper.errors import SessionLostError, TransactionAbortedError
 from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
 from grouper.steps import OnStep, Step, no_step
 from runtime.deliveries import Deliveries
+from runtime.kafka_state import broke_a_connection
 from runtime.logs import get_logger
 from schemas.catalogue import record_time_ms
 from schemas.offset_metadata import OffsetMetadata, RegroupRun
@@ -42,6 +44,19 @@ class ProducerFactory(Protocol):
 
     def __call__(self, transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
         """Make one; `init_transactions` is the session's."""
+
+
+@dataclass(slots=True)
+class _Ending:
+    """How the end of one transaction goes; that of a commit and of the abort that it came to are one.
+
+    Attributes:
+        began_s: of the monotonic clock.
+        retried: whether a call was made again, since its outcome was not known.
+    """
+
+    began_s: float = field(default_factory=time.monotonic)
+    retried: bool = False
 
 
 class OffsetSender(Protocol):
@@ -80,7 +95,7 @@ class Session:
         self._make_producer = make_producer
         self._give_up = give_up
         self._on_step = on_step
-        self._transport_errors = 0
+        self._breaks = 0  # of connections, since the producer was made or last ended a transaction
         self.regroup: RegroupRun | None = None
         self._producer = self._new_producer()
 
@@ -90,12 +105,14 @@ class Session:
         Raises:
             SessionLostError: init_transactions failed for good.
         """
-        producer = self._make_producer(self._transactional_id, self._transport_error)
+        producer = self._make_producer(self._transactional_id, self._heard)
         self._call("init_transactions", lambda: producer.init_transactions(CALL_TIMEOUT_S), INIT_DEADLINE_S)
+        producer.poll(0)
+        self._breaks = 0  # nothing that it has seen so far carried an EndTxn
         return producer
 
-    def _transport_error(self, _error: KafkaError) -> None:
-        self._transport_errors += 1
+    def _heard(self, error: KafkaError) -> None:
+        self._breaks += broke_a_connection(error)
 
     def close(self) -> None:
         """Let go of the producer, and with it of its threads and connections.
@@ -135,7 +152,7 @@ class Session:
         try:
             offsets = self._send(producer, publication, entries, consumer)
         except KafkaException as error:
-            self._abort(producer, error.args[0])
+            self._abort(producer, error.args[0], _Ending())
         self._end(producer)
         return offsets
 
@@ -262,62 +279,75 @@ class Session:
 
     def _end(self, producer: Producer) -> None:
         """Commit; then renew the producer where the broker may still be at work on this commit."""
-        errors_before, began_s = self._transport_errors, time.monotonic()
         self._on_step(Step.COMMITTING, 0)
-        retried = False
-
-        def commit() -> None:
-            nonlocal retried
-            try:
-                producer.commit_transaction(CALL_TIMEOUT_S)
-            except KafkaException as error:
-                retried = retried or error.args[0].retriable()
-                raise
-
+        ending = _Ending()
         try:
-            self._call("commit_transaction", commit)
+            self._call(
+                "commit_transaction", lambda: producer.commit_transaction(CALL_TIMEOUT_S), ending=ending
+            )
         except KafkaException as error:
-            self._abort(producer, error.args[0])
-        took_s = time.monotonic() - began_s
+            self._abort(producer, error.args[0], ending)
         metrics.TRANSACTIONS.labels("committed").inc()
         self._on_step(Step.COMMITTED, 0)
-        self._renew_if_doubtful("commit", took_s, errors_before, retried=retried)
+        self._renew_if_doubtful("commit", ending)
 
-    def _abort(self, producer: Producer, cause: KafkaError) -> None:
-        """Abort, and say so by an error that carries the cause. It never returns."""
+    def _abort(self, producer: Producer, cause: KafkaError, ending: _Ending) -> None:
+        """Abort, and say so by an error that carries the cause. It never returns.
+
+        Args:
+            producer: whose transaction it is.
+            cause: what it failed of.
+            ending: that of its commit, which may still be under way; a new one where there was none.
+        """
         abortable = cause.txn_requires_abort() or cause.retriable() or cause.code() in _LOCAL_CAUSES
         if cause.fatal() or not abortable:
             metrics.TRANSACTIONS.labels("lost").inc()
             raise SessionLostError(self._partition, cause)
-        errors_before, began_s = self._transport_errors, time.monotonic()
         try:
-            self._call("abort_transaction", lambda: producer.abort_transaction(CALL_TIMEOUT_S))
+            self._call("abort_transaction", lambda: producer.abort_transaction(CALL_TIMEOUT_S), ending=ending)
         except KafkaException as error:
             metrics.TRANSACTIONS.labels("lost").inc()
             raise SessionLostError(self._partition, error.args[0]) from error
         metrics.TRANSACTIONS.labels("aborted").inc()
-        self._renew_if_doubtful("abort", time.monotonic() - began_s, errors_before, retried=False)
+        self._renew_if_doubtful("abort", ending)
         raise TransactionAbortedError(self._partition, cause)
 
-    def _renew_if_doubtful(self, what: str, took_s: float, errors_before: int, *, retried: bool) -> None:
+    def _renew_if_doubtful(self, what: str, ending: _Ending) -> None:
         # KAFKA-17754: librdkafka's transactions (V1) number no EndTxn, so one delayed in the network can
         # end the *next* transaction. init_transactions bumps the epoch, which makes the broker refuse it.
-        if took_s <= SLOW_END_TXN_S and self._transport_errors == errors_before and not retried:
+        took_s = time.monotonic() - ending.began_s
+        try:
+            # A broken connection is told of in here alone; the EndTxn that was on it librdkafka has sent
+            # again by itself.
+            self._producer.poll(0)
+        except KafkaException as error:
+            raise SessionLostError(self._partition, error.args[0]) from error
+        # Those of before the commit count as well: of the same error of one broker librdkafka tells twice,
+        # and then for 30 s no more. A producer that has told of one is therefore not kept.
+        breaks, self._breaks = self._breaks, 0
+        if took_s <= SLOW_END_TXN_S and not breaks and not ending.retried:
             return
         log.warning(
             "producer renewed: the end of a transaction was slow or unsure",
             partition=self._partition,
             call=what,
             took_s=round(took_s, 3),
+            broken_connections=breaks,
         )
         metrics.PRODUCERS_RENEWED.inc()
         self._producer = self._new_producer()
 
-    def _call(self, name: str, call: Callable[[], T], deadline_s: float | None = None) -> T:
+    def _call(
+        self,
+        name: str,
+        call: Callable[[], T],
+        deadline_s: float | None = None,
+        ending: _Ending | None = None,
+    ) -> T:
         """Make a transactional call, again for as long as its error is retriable.
 
         Never abort after a commit that timed out: whether it took effect is unknown, and the same call
-        again finds out.
+        again finds out. `ending` is told that there was an again.
         """
         began_s = time.monotonic()
         while True:
@@ -335,6 +365,8 @@ class Session:
                     if name == "init_transactions":
                         raise SessionLostError(self._partition, cause) from error
                     raise
+                if ending is not None:
+                    ending.retried = True
                 if self._give_up() or (deadline_s is not None and waited_s > deadline_s):
                     raise SessionLostError(self._partition, cause) from error
                 log.warning(

@@ -19,6 +19,12 @@ _QUIET_S = 30.0  # librdkafka repeats an error at each attempt to connect
 REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 """Errors that no waiting mends: the broker, or we, refused the other side."""
 
+
+def broke_a_connection(error: KafkaError) -> bool:
+    """Whether a connection broke that had been made: of a request that was on it nobody knows what it did."""
+    return error.code() != KafkaError._ALL_BROKERS_DOWN and ": Connect to " not in error.str()
+
+
 OnError = Callable[[KafkaError], None]
 OnStats = Callable[[dict[str, Any]], None]
 
@@ -38,7 +44,15 @@ librdkafka_log.addFilter(_NotTwice())
 class ClientState:
     """The last error of one client, and whether any broker is up, as far as its callbacks know.
 
-    The callbacks run inside the client's poll, consume and flush, on the calling thread.
+    The callbacks run inside the client's poll, consume and flush, on the calling thread. Of the same error of
+    one broker librdkafka tells twice, and then for 30 s no more: who wants to know whether a request got
+    through has to mind every one since the client was made.
+
+    Attributes:
+        last_error: None while all is well.
+        refusal: the last error that no waiting mends.
+        all_brokers_down: whether none is up.
+        breaks: connections that broke, as far as it was told.
     """
 
     def __init__(
@@ -54,6 +68,7 @@ class ClientState:
         self.last_error: KafkaError | None = None
         self.refusal: KafkaError | None = None
         self.all_brokers_down = False
+        self.breaks = 0
         self._on_error = on_error
         self._on_stats = on_stats
         self._log = log.debug if quiet else log.warning
@@ -76,6 +91,7 @@ class ClientState:
         """The error callback."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # which only repeats that there was another one
             self.last_error = error
+        self.breaks += broke_a_connection(error)
         if error.code() in REFUSALS:
             self.refusal = error
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

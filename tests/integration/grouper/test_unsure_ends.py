@@ -1,0 +1,101 @@
+"""The end of a transaction that is slow or unsure: the producer is renewed, and each group is out once.
+
+KAFKA-17754: an EndTxn that is delayed in the network can end the next transaction of the same producer epoch.
+"""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+import grouper.ownership
+from grouper import metrics
+from grouper.session import SLOW_END_TXN_S
+from tests.integration.grouper.test_exactly_once import assert_each_group_once, wait_for_groups
+from tests.support.grouping import grouping
+from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
+from tests.support.metrics import Change
+from tests.support.proxy_loop import ProxyLoop
+from tests.support.raw_topic import RawTopic, at
+from tests.support.routed_kafka import RoutedKafka
+from tests.support.waiting import timeout_s, wait_until
+
+
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory):
+    kafka = RoutedKafka(tmp_path_factory.mktemp("routed") / "data", nodes=1, routes=("GROUPER",))
+    try:
+        kafka.start(timeout_s(60))
+        yield kafka
+    finally:
+        kafka.kill()
+
+
+@pytest.fixture(scope="module")
+def proxy(routed):
+    """The grouper's way to Kafka."""
+    with ProxyLoop() as loop:
+        yield KafkaProxy(loop, routed.ports["GROUPER"])
+
+
+@pytest.fixture
+def raw(routed, topic_prefix):
+    topic = RawTopic(routed.bootstrap_servers, topic_prefix).create()
+    yield topic
+    topic.close()
+
+
+def grouped_with(raw, routed, proxy, *rules):
+    """Three groups, the rules in force from the first one on; how many producers were renewed."""
+    with (
+        Change(metrics.PRODUCERS_RENEWED) as renewed,
+        grouping(raw, bootstrap_servers=routed.bootstrap_by("GROUPER")) as service,
+    ):
+        wait_until(lambda: service._owned, "the partition", 60)
+        proxy.apply(*rules)
+        for second in range(3):
+            raw.send(at(second))
+            wait_for_groups(raw, second + 1)
+    proxy.lift()
+    assert_each_group_once(raw, 3)
+    return renewed.by
+
+
+def test_a_producer_whose_commit_was_slow_is_renewed(raw, routed, proxy):
+    rule = Rule(Api.END_TXN, Way.REQUEST, Act.DELAY, seconds=SLOW_END_TXN_S + 2)
+    assert grouped_with(raw, routed, proxy, rule) == 1
+    assert (rule.acted, rule.passed_on) == (1, 1)
+
+
+def test_a_producer_is_kept_where_nothing_is_in_doubt(raw, routed, proxy):
+    assert grouped_with(raw, routed, proxy) == 0
+
+
+def test_a_commit_that_is_unsure_and_then_fails_leaves_its_doubt_to_the_abort(raw, monkeypatch):
+    """The two answers to the commit are made up, and no EndTxn is sent; the abort is quick, and real."""
+    make = grouper.ownership.transactional_producer
+    answers = [
+        KafkaError(KafkaError._TIMED_OUT, "made up", retriable=True),
+        KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "made up", txn_requires_abort=True),
+    ]
+
+    def make_unsure(*args, **kwargs):
+        producer = make(*args, **kwargs)
+
+        class Unsure(type(producer)):
+            def commit_transaction(self, *args):
+                if answers:
+                    raise KafkaException(answers.pop(0))
+                super().commit_transaction(*args)
+
+        producer.__class__ = Unsure
+        return producer
+
+    monkeypatch.setattr(grouper.ownership, "transactional_producer", make_unsure)
+    with (
+        Change(metrics.PRODUCERS_RENEWED) as renewed,
+        Change(metrics.TRANSACTIONS.labels("aborted")) as aborted,
+    ):
+        raw.send(at(0))
+        with grouping(raw):
+            wait_for_groups(raw, 1)
+    assert (aborted.by, renewed.by) == (1, 1)
+    assert_each_group_once(raw, 1)
