@@ -4,12 +4,13 @@ A round: the grouper's committed offsets; then where the topics end; then everyt
 the commit says is handled must be visible by then, since one transaction carries both.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from audit import metrics
 from audit.books import Books, Committed
@@ -18,7 +19,16 @@ from audit.inspection import inspect_image, inspect_window
 from audit.ledger import PartitionLedger
 from audit.settings import AuditSettings
 from audit.topic_reader import TopicReader
-from runtime.kafka import admin_client, begin_offsets, log_consumer, require_topic, true_end_offsets
+from runtime.kafka import (
+    admin_client,
+    begin_offsets,
+    kafka_error,
+    log_consumer,
+    require_topic,
+    topic_retention_ms,
+    true_end_offsets,
+)
+from runtime.logs import get_logger
 from runtime.message_headers import message_headers
 from runtime.shutdown import Shutdown
 from schemas.catalogue import CatalogueEntry, record_time_ms
@@ -27,6 +37,9 @@ from schemas.header_fields import KafkaHeaders
 from schemas.offset_metadata import OffsetMetadata
 from schemas.record_headers import CatalogueHeaders, RejectHeaders
 from schemas.timestamp import parse_key
+from schemas.topics import RETENTION_MS
+
+log = get_logger(__name__)
 
 _QUERY_S = 30.0
 _TOPICS = metrics.TOPICS  # raw first: where two are equally far, the cause is read before what came of it
@@ -57,8 +70,7 @@ class Auditor:
         self._names = dict(
             zip(_TOPICS, (names.raw, names.catalogue, names.groups, names.rejects), strict=True)
         )
-        counts = {topic: require_topic(self._admin, name) for topic, name in self._names.items()}
-        self._counts = counts
+        counts = self._counts = self.require_topics()
         self._stack = ExitStack()
         # Reads the offsets of the groupers' consumer group without being one of its members. Uncommitted:
         # it gets what was committed last, where read_committed would wait for a dead grouper's transaction.
@@ -84,6 +96,17 @@ class Auditor:
         self.books = Books(counts["raw"], found, settings.audit_remember)
         self.books.check_partitions(counts)
         self._started = False
+        self._rejects_retention_ms: int | None = None  # asked for once it matters
+
+    def require_topics(self) -> dict[str, int]:
+        """The partitions of each topic, by the topics' short names.
+
+        Raises:
+            KafkaUnavailableError: Kafka did not answer, or refused.
+            AccessDeniedError: this user has no right on a topic.
+            MissingTopicError: a topic does not exist.
+        """
+        return {topic: require_topic(self._admin, name) for topic, name in self._names.items()}
 
     def __enter__(self) -> Self:
         return self
@@ -167,8 +190,29 @@ class Auditor:
                     bounds.catalogue_cut = begin > 0
                 else:
                     bounds.rejects_cut = begin > 0
+                    if bounds.rejects_cut and bounds.oldest_reject_ms is None:
+                        bounds.rejects_kept_ms = self._rejects_kept_ms()
                 self._readers[topic].start_at(number, begin)
         self._started = True
+
+    def _rejects_kept_ms(self) -> int:
+        """Since when rejects are kept, as their topic's settings say, or as we would have set them."""
+        if self._rejects_retention_ms is None:
+            name = self._names["rejects"]
+            try:
+                self._rejects_retention_ms = topic_retention_ms(self._admin, name)
+            except KafkaException as error:
+                if kafka_error(error).code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise
+                self._rejects_retention_ms = RETENTION_MS
+                log.warning(
+                    "how long rejects are kept is not known: this user lacks the right DESCRIBE_CONFIGS",
+                    topic=name,
+                    assumed_hours=RETENTION_MS / 3_600_000,
+                )
+        if self._rejects_retention_ms < 0:  # kept for ever
+            return 0
+        return time.time_ns() // 1_000_000 - self._rejects_retention_ms
 
     def _read_partition(self, ledger: PartitionLedger, ends: dict[str, int], shutdown: Shutdown) -> None:
         """Read the four topics in step, the one that is furthest behind first.
@@ -192,11 +236,14 @@ class Auditor:
         """Give a record to its ledger; return how far it is, as a raw offset."""
         offset = message.offset() or 0
         value = message.value()
+        _type, appended_ms = message.timestamp()
         metrics.RECORDS.labels(topic).inc()
         metrics.BYTES.labels(topic).inc(len(value or b""))
         headers = _headers(message)
         if topic == "raw":
-            ledger.window(inspect_window(offset, message.key(), headers, value, pixels=self._pixels))
+            ledger.window(
+                inspect_window(offset, appended_ms, message.key(), headers, value, pixels=self._pixels)
+            )
             return offset + 1
         try:
             if topic == "groups":
@@ -209,7 +256,7 @@ class Auditor:
                 ledger.entry(offset, entry)
                 return entry.read_to
             reject = RejectHeaders.decode(headers)
-            ledger.reject(offset, reject)
+            ledger.reject(offset, appended_ms, reject)
         except SchemaError as error:
             ledger.unreadable(topic, offset, str(error))
             return 0

@@ -27,6 +27,7 @@ class WindowFact:
 
     Attributes:
         offset: in raw.
+        appended_ms: when Kafka took it, milliseconds since 1970; -1 where it does not say.
         timestamp_us: its header's ce_time; None where the headers cannot be read.
         source: its header's; None as above.
         digest: its header's, 16 bytes; None as above.
@@ -36,6 +37,7 @@ class WindowFact:
     """
 
     offset: int
+    appended_ms: int
     timestamp_us: int | None
     source: str | None
     digest: bytes | None

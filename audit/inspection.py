@@ -29,12 +29,19 @@ def digest_bytes(digest: str) -> bytes:
 
 
 def inspect_window(
-    offset: int, key: bytes | None, headers: KafkaHeaders | None, value: bytes | None, *, pixels: bool
+    offset: int,
+    appended_ms: int,
+    key: bytes | None,
+    headers: KafkaHeaders | None,
+    value: bytes | None,
+    *,
+    pixels: bool,
 ) -> WindowFact:
     """The facts of a raw record, whatever it is.
 
     Args:
         offset: in raw.
+        appended_ms: when Kafka took it, milliseconds since 1970.
         key: of the record.
         headers: of the record.
         value: of the record: a frame.
@@ -45,7 +52,9 @@ def inspect_window(
         raw = RawHeaders.decode(headers)
     except SchemaError as error:
         problem = Problem(FindingKind.UNREADABLE, str(error))
-        return WindowFact(offset, None, None, None, digest_true=False, pixels=None, problem=problem)
+        return WindowFact(
+            offset, appended_ms, None, None, None, digest_true=False, pixels=None, problem=problem
+        )
     pixels_digest, found = None, None
     try:
         window = decode_window(frame, raw.pixel_order)
@@ -56,6 +65,7 @@ def inspect_window(
         pixels_digest = _pixels_digest(window.pixels) if pixels else None
     return WindowFact(
         offset,
+        appended_ms,
         raw.timestamp_us,
         raw.source,
         digest_bytes(raw.digest),

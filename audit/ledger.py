@@ -101,8 +101,10 @@ class PartitionLedger:
         if group is not None:
             self._whole(group)
 
-    def reject(self, offset: int, headers: RejectHeaders) -> None:
-        """A record of rejects, in their order."""
+    def reject(self, offset: int, appended_ms: int, headers: RejectHeaders) -> None:
+        """A record of rejects, in their order; `appended_ms`: when Kafka took it."""
+        if self.bounds.oldest_reject_ms is None:
+            self.bounds.oldest_reject_ms = appended_ms
         self._rejects.add(offset, headers, self._round)
 
     # -- groups

@@ -13,6 +13,7 @@ from runtime.kafka_queries import (
     partition_count,
     require_kafka,
     require_topic,
+    topic_retention_ms,
     true_end_offset,
     true_end_offsets,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "raw_producer",
     "require_kafka",
     "require_topic",
+    "topic_retention_ms",
     "transactional_producer",
     "true_end_offset",
     "true_end_offsets",

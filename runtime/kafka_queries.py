@@ -4,7 +4,11 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # public, but not in its __all__
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not in its __all__
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_clients import KafkaAdmin, LogConsumer
@@ -83,6 +87,17 @@ def require_topic(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> int
             "TRAPLINE_TOPIC_PREFIX another one?)"
         )
     return count
+
+
+def topic_retention_ms(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> int:
+    """How long the records of a topic are kept, milliseconds; -1: for ever.
+
+    Raises:
+        KafkaException: Kafka did not answer, or this user may not look at the topic's settings.
+    """
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    (answer,) = admin.describe_configs([resource], request_timeout=timeout_s).values()
+    return int(answer.result(timeout_s + 5)["retention.ms"].value)
 
 
 def true_end_offsets(

@@ -19,6 +19,11 @@ def at(second: int) -> int:
     return START_US + second * 1_000_000
 
 
+def appended_ms(raw_offset: int) -> int:
+    """When Kafka took a raw record, and its reject if it has one: two minutes after the one before."""
+    return START_US // 1000 + raw_offset * 120_000
+
+
 def digest(text: object) -> bytes:
     return hashlib.md5(str(text).encode(), usedforsecurity=False).digest()
 
@@ -34,7 +39,7 @@ class Stage:
         self.windows: list[WindowFact] = []
         self.images: list[ImageFact] = []
         self.entries: list[tuple[int, CatalogueEntry]] = []
-        self.rejects: list[tuple[int, RejectHeaders]] = []
+        self.rejects: list[tuple[int, int, RejectHeaders]] = []
         self._groups_end = 0
 
     @property
@@ -49,6 +54,7 @@ class Stage:
             self.windows.append(
                 WindowFact(
                     len(self.windows),
+                    appended_ms(len(self.windows)),
                     at(second),
                     source,
                     name,
@@ -129,7 +135,7 @@ class Stage:
             raw_partition=0,
             raw_offset=raw_offset,
         )
-        self.rejects.append((2 * len(self.rejects), headers))
+        self.rejects.append((2 * len(self.rejects), appended_ms(raw_offset), headers))
 
     def change_image(self, number, **fields):
         self.images[number] = replace(self.images[number], **fields)

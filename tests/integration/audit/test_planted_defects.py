@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from audit.findings import FindingKind
 from schemas.digest import frame_digest
@@ -15,6 +17,7 @@ from schemas.window import PixelOrder, decode_window
 from tests.support.audited import audited
 from tests.support.hand_grouper import HandGrouper
 from tests.support.raw_topic import RawTopic, at
+from tests.support.waiting import timeout_s
 
 OTHER_DIGEST = frame_digest(b"something else")
 
@@ -306,6 +309,25 @@ def test_a_reject_missing_for_a_conflict_and_for_an_unusable_record(three, hand)
     three.flush()
     hand.commit(11)
     assert audited(three).kinds == ["reject_missing", "reject_missing"]
+
+
+def test_a_member_dropped_where_old_rejects_are_gone(raw, hand):
+    """One reject that has aged out, and none after it, excuses nothing that is younger than the retention."""
+    raw.send(at(0), "sb0", "sb1")
+    hand.publish(0, ["sb0", "sb1"])
+    raw.send(at(0), "sb0", seed=5, remember=False)
+    hand.reject(2, RejectReason.CONFLICT)
+    raw.send(at(1))
+    raw.send(at(2))
+    hand.publish(1, ["sb0", "sb1"], wrong_entry=lambda entry: replace(entry, read_to=6, committed_offset=6))
+    admin = AdminClient({"bootstrap.servers": raw.bootstrap_servers})
+    (deleted,) = admin.delete_records([TopicPartition(raw.names.rejects, 0, -1)]).values()
+    assert deleted.result(timeout_s(30)).low_watermark > 0
+    hand.commit(9)
+    done = audited(raw)
+    # The conflict's own reject was deleted by hand, and not by retention.
+    assert done.kinds == ["committed_too_far"] * 3 + ["member_dropped", "reject_missing"]
+    assert done.summary["gone_by_retention"]["other"] == 0
 
 
 def test_a_window_that_is_a_member_and_rejected(three, hand):

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.books import Committed
+from audit.bounds import CLOCKS_MS
 from audit.facts import Problem
 from audit.findings import FindingKind
 from schemas.errors import RejectReason
-from tests.support.audit_facts import Stage, at
+from tests.support.audit_facts import Stage, appended_ms, at
 
 
 def messy() -> Stage:
@@ -261,6 +262,32 @@ def test_what_retention_may_have_taken_is_counted_and_no_finding(topic):
     setattr(stage.ledger.bounds, topic, True)
     assert stage.audit() == []
     assert stage.ledger.tally.gone == 3
+
+
+@pytest.mark.parametrize(("kept_from", "gone"), [(0, 0), (3, 3)])
+def test_rejects_that_were_cut_to_their_end_excuse_what_is_older_than_their_retention(kept_from, gone):
+    """`kept_from`: the raw offset from whose time on rejects are kept."""
+    stage = Stage()
+    stage.send(0)
+    left_out = stage.send(1)
+    stage.publish(1, left_out[:2])
+    stage.ledger.bounds.rejects_cut = True
+    stage.ledger.bounds.rejects_kept_ms = appended_ms(kept_from) - CLOCKS_MS - 1
+    assert len(stage.audit()) == 4 - gone
+    assert stage.ledger.tally.gone == gone
+
+
+def test_a_window_that_came_after_the_oldest_reject_is_not_excused():
+    """A reject of a repair may come late, and name an old raw record: the times of both are looked at."""
+    stage = Stage()
+    stage.send(0)
+    stage.publish(1, stage.send(1))
+    stage.reject(*stage.send(2, "sb1"))
+    offset, _, headers = stage.rejects[0]
+    stage.rejects[0] = (offset, appended_ms(1), headers)
+    stage.ledger.bounds.rejects_cut = True
+    assert stage.audit() == ["committed_too_far"]
+    assert stage.ledger.tally.gone == 2
 
 
 def test_figures_of_entries_that_go_back():

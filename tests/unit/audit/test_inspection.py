@@ -45,7 +45,7 @@ IMAGE = encode_image(decode_window(FRAME))
 
 
 def test_a_frame_and_its_image_have_the_same_pixels():
-    window = inspect_window(3, KEY, raw_headers(), FRAME, pixels=True)
+    window = inspect_window(3, 7, KEY, raw_headers(), FRAME, pixels=True)
     image = inspect_image(9, KEY, image_headers(), IMAGE, pixels=True)
     assert window.digest_true
     assert window.problem is None
@@ -59,7 +59,7 @@ def test_transposed_pixels_are_seen_in_fits_order():
     plain = make_frame(T0_US, shape=(5, 7), pixels=pixels)
     turned = make_frame(T0_US, shape=(5, 7), pixels=pixels, pixel_order="transposed")
     seen = [
-        inspect_window(0, KEY, raw_headers(frame, order), frame, pixels=True).pixels
+        inspect_window(0, 7, KEY, raw_headers(frame, order), frame, pixels=True).pixels
         for frame, order in ((plain, PixelOrder.FITS), (turned, PixelOrder.TRANSPOSED))
     ]
     assert plain != turned
@@ -72,7 +72,7 @@ def test_each_bit_of_a_pixel_counts():
     signed[4, 6] = -0.0
     seen = {
         inspect_window(
-            0, KEY, raw_headers(), make_frame(T0_US, shape=(5, 7), pixels=each), pixels=True
+            0, 7, KEY, raw_headers(), make_frame(T0_US, shape=(5, 7), pixels=each), pixels=True
         ).pixels
         for each in (pixels, signed)
     }
@@ -80,7 +80,7 @@ def test_each_bit_of_a_pixel_counts():
 
 
 def test_without_pixels_nothing_but_the_digest_is_looked_at():
-    assert inspect_window(3, KEY, raw_headers(), FRAME, pixels=False).pixels is None
+    assert inspect_window(3, 7, KEY, raw_headers(), FRAME, pixels=False).pixels is None
     assert inspect_image(3, KEY, image_headers(), IMAGE[:-1], pixels=False).problems == ()
 
 
@@ -96,13 +96,13 @@ def test_without_pixels_nothing_but_the_digest_is_looked_at():
     ],
 )
 def test_a_raw_record_that_cannot_be_a_member(key, headers, value, kind):
-    fact = inspect_window(3, key, headers, value, pixels=True)
+    fact = inspect_window(3, 7, key, headers, value, pixels=True)
     assert fact.problem is not None
     assert fact.problem.kind is kind
 
 
 def test_a_frame_of_another_digest():
-    assert not inspect_window(3, KEY, raw_headers(b"other"), FRAME, pixels=True).digest_true
+    assert not inspect_window(3, 7, KEY, raw_headers(b"other"), FRAME, pixels=True).digest_true
 
 
 @pytest.mark.parametrize(
