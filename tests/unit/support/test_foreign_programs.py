@@ -8,7 +8,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 _MAY_RUN_FOREIGN = ("interop", "chart", "cluster")
-_ALWAYS_THERE = {"bash", "mount", "umount", "git"}  # of every Linux, and what a clone is made with
+_ALWAYS_THERE = {"bash", "sh", "mount", "umount", "git"}  # of every Linux, and what a clone is made with
 _FOREIGN = {
     *("kcat", "kafkacat", "fitsverify", "fitscopy", "fitsinfo", "go", "node", "npm", "java", "javac", "mvn"),
     *("helm", "promtool", "kubectl", "kind", "docker", "podman", "make", "curl", "openssl"),
