@@ -36,6 +36,10 @@ T = TypeVar("T")
 CALL_TIMEOUT_S = 5.0  # one blocking call of librdkafka; a time-out is retriable, so it only paces
 _OVERDUE_S = 5.0  # past its own time-out a call counts as lost (librdkafka#5456)
 SLOW_END_TXN_S = 5.0  # an EndTxn slower than this may still be under way when the next transaction begins
+# Past this a call is given up with its producer. When a broker has restarted, librdkafka can leave an EndTxn
+# waiting for a connection to the coordinator that it never makes; a new producer's init_transactions ends the
+# transaction, and the committed offsets, read after it, say how.
+CALL_DEADLINE_S = 30.0
 INIT_DEADLINE_S = 120.0  # init_transactions waits for a dead owner's transaction to be aborted (30 s at most)
 
 
@@ -344,11 +348,12 @@ class Session:
         deadline_s: float | None = None,
         ending: _Ending | None = None,
     ) -> T:
-        """Make a transactional call, again for as long as its error is retriable.
+        """Make a transactional call, again while its error is retriable and the deadline has not passed.
 
         Never abort after a commit that timed out: whether it took effect is unknown, and the same call
-        again finds out. `ending` is told that there was an again.
+        again finds out, or the partition's state, read anew. `ending` is told that there was an again.
         """
+        deadline_s = CALL_DEADLINE_S if deadline_s is None else deadline_s
         began_s = time.monotonic()
         while True:
             try:
@@ -367,7 +372,7 @@ class Session:
                     raise
                 if ending is not None:
                     ending.retried = True
-                if self._give_up() or (deadline_s is not None and waited_s > deadline_s):
+                if self._give_up() or waited_s > deadline_s:
                     raise SessionLostError(self._partition, cause) from error
                 log.warning(
                     "a transactional call is tried again",

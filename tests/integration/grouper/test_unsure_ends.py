@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 import grouper.ownership
+import grouper.session
 from grouper import metrics
 from grouper.session import SLOW_END_TXN_S
 from tests.integration.grouper.test_exactly_once import assert_each_group_once, wait_for_groups
@@ -63,6 +64,15 @@ def test_a_producer_whose_commit_was_slow_is_renewed(raw, routed, proxy):
     rule = Rule(Api.END_TXN, Way.REQUEST, Act.DELAY, seconds=SLOW_END_TXN_S + 2)
     assert grouped_with(raw, routed, proxy, rule) == 1
     assert (rule.acted, rule.passed_on) == (1, 1)
+
+
+def test_a_commit_that_never_ends_is_given_up_with_its_producer(raw, routed, proxy, monkeypatch):
+    monkeypatch.setattr(grouper.session, "CALL_DEADLINE_S", 2.0)
+    rule = Rule(Api.END_TXN, Way.REQUEST, Act.HOLD)
+    with Change(metrics.REJOINS) as rejoins:
+        grouped_with(raw, routed, proxy, rule)
+    assert (rule.acted, rejoins.by) == (1, 1)
+    assert_each_group_once(raw, 3)  # also after the one that was held has arrived
 
 
 def test_a_producer_is_kept_where_nothing_is_in_doubt(raw, routed, proxy):
