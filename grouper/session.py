@@ -321,8 +321,8 @@ class Session:
         # end the *next* transaction. init_transactions bumps the epoch, which makes the broker refuse it.
         took_s = time.monotonic() - ending.began_s
         try:
-            # A broken connection is told of in here alone; the EndTxn that was on it librdkafka has sent
-            # again by itself.
+            # A broken connection is told of in here alone, and not always: of one that librdkafka mends by
+            # itself, sending the EndTxn that was on it again, it was seen to tell nothing.
             self._producer.poll(0)
         except KafkaException as error:
             raise SessionLostError(self._partition, error.args[0]) from error
