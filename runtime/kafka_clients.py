@@ -42,14 +42,20 @@ class LogProducer(Producer):
     def produce(
         self, topic: str, *args: Any, on_delivery: DeliveryCallback | None = None, **record: Any
     ) -> None:
-        """As Producer's; a delivery report about a missing right names it."""
+        """As Producer's; a delivery report about a missing right names it, and a dead producer its cause."""
         report = on_delivery
         if on_delivery is not None:
 
             def report(error: KafkaError | None, message: Message) -> None:
                 on_delivery(error and self._undelivered(error, topic), message)
 
-        super().produce(topic, *args, on_delivery=report, **record)  # type: ignore[misc]  # as they came
+        try:
+            super().produce(topic, *args, on_delivery=report, **record)  # type: ignore[misc]  # as they came
+        except KafkaException as error:
+            if kafka_error(error).code() != KafkaError._FATAL:
+                raise
+            # Of a producer that was ended for good (fenced, say) it tells this much and no more.
+            raise (self._failure_of_transaction() or error) from None
 
     def poll(self, *args: Any, **options: Any) -> int:
         """As Producer's; what ended the producer for good is a KafkaException, also amid other callbacks."""

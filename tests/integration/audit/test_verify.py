@@ -27,11 +27,13 @@ from trapline.embedded.ports import HOST, free_port
 
 
 def settled(raw, **more):
-    """An audit after which nothing is in progress."""
+    """An audit after which nothing is in progress: every group it saw, it saw the entry of too."""
 
     def done():
         audit = audited(raw, **more)
-        return audit if audit.findings or not audit.summary["in_progress"] else None
+        found = audit.summary
+        handled = not found["in_progress"] and found["groups"] == sum(found["closed_by"].values())
+        return audit if audit.findings or handled else None
 
     return wait_until(done, timeout=60, message="everything handled")
 

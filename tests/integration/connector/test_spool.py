@@ -158,6 +158,8 @@ def test_a_stop_without_kafka_keeps_all_for_the_next_run(own_kafka, topic_prefix
         options += (f"--source=sb0=tcp://127.0.0.1:{server.port}",)
         with ConnectorProcess(own_kafka.bootstrap_servers, topic_prefix, *options) as connector:
             wait_until(lambda: connector.metrics()[DELIVERED, "sb0"] == 10, "frames", 60)
+            # A segment goes once Kafka has all of it: more frames in it would keep the first ten there.
+            wait_until(lambda: not segments(tmp_path / "spool"), "the spool to be empty", 60)
             own_kafka.kill()
             server.push(*sent[10:40])  # more than the queue holds
             wait_until(lambda: connector.metrics()[FRAMES, "sb0"] == 40, "frames", 60)

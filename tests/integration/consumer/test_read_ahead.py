@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.group_topics import seconds
 from tests.support.published_groups import SECOND_US, START_US
-from tests.support.waiting import wait_until
+from tests.support.waiting import timeout_s, wait_until
 
 
 def most_queued(stream, bound: int, settled) -> int:
@@ -52,7 +52,7 @@ def test_a_merge_holds_at_most_twice_its_bounds_and_a_group_a_partition(settings
     """One partition shows nothing, so the others are read on."""
     for second in range(20):
         publisher.publish(START_US + second * SECOND_US, partition=second % 2)
-    bounded = settings.model_copy(update={"read_ahead_groups": 4, "merge_wait_s": 2.0})
+    bounded = settings.model_copy(update={"read_ahead_groups": 4, "merge_wait_s": timeout_s(2)})
     stream = open_stream(bounded, start="beginning", merge="timestamp", max_groups=20)
     assert most_queued(stream, 4, lambda: stream._fetcher._pace.paused == {0, 1}) <= 2 * 4 + 3
     assert seconds(list(stream)) == list(range(20))

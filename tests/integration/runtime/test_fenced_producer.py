@@ -1,5 +1,7 @@
 """A producer that another one has fenced says so by a KafkaException, whatever waits in its queues."""
 
+import time
+
 import pytest
 from confluent_kafka import KafkaException
 
@@ -9,7 +11,7 @@ from runtime.topics import create_topics
 from tests.support.waiting import timeout_s
 
 
-@pytest.mark.parametrize("serve", ["flush", "poll"])
+@pytest.mark.parametrize("serve", ["flush", "poll", "produce"])
 def test_fenced_amid_its_delivery_reports(kafka, topic_prefix, serve):
     settings = TopicsSettings(bootstrap_servers=kafka.bootstrap_servers, topic_prefix=topic_prefix)
     create_topics(settings)
@@ -20,13 +22,20 @@ def test_fenced_amid_its_delivery_reports(kafka, topic_prefix, serve):
     reports = []
     first.begin_transaction()
 
+    def produce():
+        first.produce(
+            settings.topics.raw, b"late", on_delivery=lambda error, _message: reports.append(error.code())
+        )
+
     def publish():
         for _ in range(100):
-            first.produce(
-                settings.topics.raw, b"late", on_delivery=lambda error, _message: reports.append(error.code())
-            )
+            produce()
         for _ in range(round(timeout_s(30))):
-            getattr(first, serve)(1.0)
+            if serve == "produce":  # on and on, and nobody calls for the reports
+                time.sleep(1)
+                produce()
+            else:
+                getattr(first, serve)(1.0)
 
     with pytest.raises(KafkaException) as raised:
         publish()
