@@ -98,7 +98,7 @@ def _reading(history: LongHistory) -> dict[str, tuple[str, ...]]:
     return {
         "stats": ("stats", "--json", "--beginning"),
         "replay": ("replay", f"--from={middle}", f"--to={end}", "--speed=max", "--quiet"),
-        "replay --dry-run": ("replay", "--beginning", "--dry-run"),
+        "replay --dry-run": ("replay", f"--from={middle}", "--dry-run"),
         "show": ("show", middle, "--json"),
         "status": ("status", "--json"),
     }
