@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from consumer.cadence import Cadence
+from consumer.cadence import Cadence, awake_s
 from consumer.catalogue import CatalogueRecord
 from consumer.group import Group
 from consumer.group_range import GroupRange
@@ -165,5 +165,8 @@ class Replay:
 
 def _sleep_until(due_s: float) -> None:
     """Sleep; a signal's exception ends it."""
-    while (left_s := due_s - time.monotonic()) > 0:
+    up_s = due_s - awake_s(due_s - time.monotonic())
+    while (left_s := up_s - time.monotonic()) > 0:
         time.sleep(left_s)
+    while time.monotonic() < due_s:
+        time.sleep(0)  # whoever else wants the processor has it

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from consumer.cadence import Schedule
+from consumer.cadence import Schedule, awake_s
 from consumer.serving import metrics
 from consumer.serving.ahead import Ahead
 from consumer.serving.frames import PlayedFrame, PlayedGroup
@@ -136,7 +136,9 @@ class Player:
         due_s = now_s
         if self._plan.schedule is not None:
             due_s = self._plan.schedule.due_s(group.timestamp_us, now_s) + self._held_up_s
-            self._servers.serve_until(lambda: False, due_s)
+            self._servers.serve_until(lambda: False, due_s - awake_s(due_s - now_s))
+            while time.monotonic() < due_s and not self._servers.stopped:
+                self._servers.serve_now()
         self._servers.serve_now()  # notice who has come and gone, also where nothing was waited for
         return due_s + self._await_clients()
 

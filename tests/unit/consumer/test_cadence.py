@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.cadence import LONGEST_GAP_S, MAX_SPEED, Cadence, parse_speed, speed_text
+from consumer.cadence import LONGEST_GAP_S, MAX_SPEED, Cadence, awake_s, parse_speed, speed_text
 from consumer.errors import RangeError
 from tests.support.published_groups import SECOND_US, START_US
 from trapline.cadence_options import cadence_options
@@ -126,3 +126,10 @@ def test_wrong_options_are_usage_errors(args, word):
     result = CliRunner().invoke(playing, args)
     assert result.exit_code == 2
     assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "awake"), [(1.0, 0.005), (60.0, 0.005), (0.01, 0.0005), (0.0, 0.0), (-3.0, 0.0)]
+)
+def test_nobody_is_awake_for_more_than_a_twentieth_of_a_wait(wait_s, awake):
+    assert awake_s(wait_s) == pytest.approx(awake)
