@@ -19,9 +19,9 @@ SEED ?= 1
 TARGETS ?=
 ONLY ?=
 
-# Integration tests wait more than they compute: three processes, each with a broker of its own. A test
-# that needs a quiet machine gets longer deadlines instead.
-WORKERS ?= 3
+# Integration tests wait more than they compute (a third of a core each): five processes, each with a broker
+# of its own. A test that needs a quiet machine gets longer deadlines instead.
+WORKERS ?= 5
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -71,7 +71,7 @@ check: lint unit
 
 integration: $(VENV)/.dev
 	TRAPLINE_TEST_TIMEOUT_FACTOR=$${TRAPLINE_TEST_TIMEOUT_FACTOR:-3} \
-	  $(BIN)/pytest tests/integration --numprocesses $(WORKERS) --dist loadfile
+	  $(BIN)/pytest tests/integration --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: check integration
 

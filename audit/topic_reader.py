@@ -12,6 +12,7 @@ from runtime.settings import TraplineSettings
 log = get_logger(__name__)
 
 _POLL_S = 0.2
+_FETCH_WAIT_MS = 50  # each round reads to the end of four topics, one after the other
 _ASK_S = 10.0
 _PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE})  # noqa: SLF001
 
@@ -40,6 +41,7 @@ class TopicReader:
             auto_offset_reset="earliest",
             enable_partition_eof=True,
             queue_bytes=fetch_bytes,
+            fetch_wait_ms=_FETCH_WAIT_MS,
         )
         self._stall_s = stall_s
         self._positions: dict[int, int] = {}

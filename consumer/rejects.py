@@ -16,6 +16,7 @@ from schemas.record_headers import RejectHeaders
 
 _ASK_S: Final = 10.0
 _STALL_S: Final = 30.0  # a broker that answers nothing for so long is away
+_FETCH_WAIT_MS: Final = 20  # each look ends at the end of what was asked for
 _FIRST_LOOK_BACK: Final = 64  # offsets; transaction markers and aborted records lie between rejects
 # What librdkafka gets over by itself.
 _PASSING: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE})  # noqa: SLF001 - librdkafka's names
@@ -87,7 +88,11 @@ class Rejects:
         """Connect."""
         self._topic = settings.topics.rejects
         self._consumer: LogConsumer = log_consumer(
-            settings, group_id=None, auto_offset_reset="earliest", enable_partition_eof=True
+            settings,
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_partition_eof=True,
+            fetch_wait_ms=_FETCH_WAIT_MS,
         )
         try:
             self._partitions = require_topic(self._consumer.admin, self._topic, _ASK_S)

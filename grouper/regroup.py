@@ -40,6 +40,7 @@ GO_ON: Final = "The same command goes on where this one stopped"
 _POLL_S = 0.1
 _FETCH_BYTES = 32 * 1024**2  # taken in before what it closed is published
 _FETCH_RECORDS = 1_000
+_FETCH_WAIT_MS = 20  # at the end of the range
 _TRIES = 3  # of a transaction whose cause of abort would come back for ever
 _PAUSE_S = 1.0
 _STOP_S = 15.0  # a stop waits this long for Kafka, and a call under way
@@ -119,6 +120,7 @@ class Regrouping:
             group_id=self._settings.consumer_group,
             enable_partition_eof=True,
             queue_bytes=self._settings.fetch_buffer_bytes,
+            fetch_wait_ms=_FETCH_WAIT_MS,
         )
         ownership = Ownership(self._settings, self._give_up, self._on_step, claim.check)
         try:

@@ -202,18 +202,28 @@ class LogConsumer(Consumer):
             partitions[0], lambda: super(LogConsumer, self).offsets_for_times(partitions, *args, **options)
         )
 
-    def committed(self, partitions: list[TopicPartition], *args: Any, **options: Any) -> Any:
-        """As Consumer's; an error about a missing right names it."""
+    def committed(self, partitions: list[TopicPartition], timeout: float = 30.0) -> list[TopicPartition]:
+        """As Consumer's, but not for ever; an error about a missing right names it, and comes in seconds.
+
+        Without a right on the group librdkafka asks for its coordinator until the time is up.
+        """
+        first_s = min(timeout, _ASK_S)
         try:
-            return self._asked(
-                partitions[0], lambda: super(LogConsumer, self).committed(partitions, *args, **options)
-            )
+            return self._committed(partitions, first_s)
         except KafkaException as error:
-            # Without a right on the group librdkafka asks for its coordinator until the time is up.
-            refusal = self._group_refusal() if kafka_error(error).code() == KafkaError._TIMED_OUT else None
-            if refusal is None:
+            if kafka_error(error).code() != KafkaError._TIMED_OUT:
                 raise
-            raise KafkaException(refusal) from error
+            refusal = self._group_refusal()
+            if refusal is not None:
+                raise KafkaException(refusal) from error
+            if timeout <= first_s:
+                raise
+        return self._committed(partitions, timeout - first_s)
+
+    def _committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return self._asked(
+            partitions[0], lambda: super(LogConsumer, self).committed(partitions, timeout=timeout)
+        )
 
     def _asked(self, partition: TopicPartition, question: Callable[[], T]) -> T:
         try:
