@@ -2,16 +2,13 @@
 
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
-
 from connector.settings import ConnectorSettings
 from runtime.errors import KafkaUnavailableError
 from runtime.health import Heartbeat
-from runtime.kafka import KafkaAdmin, admin_client, kafka_error, require_kafka, require_topic
+from runtime.kafka import KafkaAdmin, admin_client, require_kafka, require_topic
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
-from runtime.topic_check import Finding, Severity, check_layout
-from runtime.topics import describe_topics, require_good_topics
+from runtime.written_topics import require_topics_take
 from schemas.topics import topic_specs
 
 log = get_logger(__name__)
@@ -64,28 +61,4 @@ def check_topics(admin: KafkaAdmin, settings: ConnectorSettings) -> None:
     raw, _, _, rejects = topic_specs(settings.topics, max_frame_bytes=settings.max_frame_bytes)
     for spec in (raw, rejects):
         require_topic(admin, spec.name)
-    try:
-        states = describe_topics(admin, (raw, rejects))
-    except KafkaUnavailableError as error:
-        if not _may_not_look(error):
-            raise
-        # To write needs no right to read settings; what is wrong with them, the first records will tell.
-        log.info("the topics' settings are not checked: this user may not read them", cause=str(error))
-        return
-    findings = check_layout(settings.topics, (raw, rejects), states)
-    for finding in findings:
-        if not _stops_us(finding):
-            log.warning("a topic's setting", topic=finding.topic, setting=finding.setting, text=finding.text)
-    require_good_topics(tuple(finding for finding in findings if _stops_us(finding)))
-
-
-def _stops_us(finding: Finding) -> bool:
-    """Without bounds on retention a disk fills up one day, but records are taken until then."""
-    return finding.severity is Severity.ERROR and not finding.setting.startswith("retention.")
-
-
-def _may_not_look(error: KafkaUnavailableError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, KafkaException) and (
-        kafka_error(cause).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-    )
+    require_topics_take(admin, settings.topics, (raw, rejects))

@@ -24,6 +24,7 @@ from grouper.assembler import QUIET_MARGIN_S
 from grouper.errors import PERMANENT, GrouperError, SessionLostError, TransactionAbortedError
 from grouper.ownership import Owned, Ownership
 from grouper.publication import Publication
+from grouper.refusals import explain_refusal
 from grouper.regroup_settings import RegroupSettings
 from grouper.regroup_target import Claim, find_ranges
 from grouper.rules import FIRST_REVISION
@@ -109,6 +110,7 @@ class Regrouping:
         Raises:
             NothingToRegroupError: raw has no record.
             MissingTopicError, AccessDeniedError: a topic, or a right, is missing.
+            TopicCheckError: the target would refuse or spoil records; names the setting and its value.
             KafkaUnavailableError: Kafka was away for longer than `broker_wait_s`.
             GrouperError: it can't go on without somebody's action; the text says which.
         """
@@ -187,7 +189,7 @@ class Regrouping:
         if cause.code() in PERMANENT:
             self._failures += 1
             if self._failures >= _TRIES:
-                raise GrouperError(f"{explain(cause)}. {GO_ON}")
+                raise GrouperError(f"{explain_refusal(cause, self._settings)}. {GO_ON}")
 
     def _answered(self) -> None:
         self._answered_s = time.monotonic()

@@ -15,6 +15,7 @@ from grouper.errors import GrouperError, NothingToRegroupError
 from grouper.publication import Publication
 from grouper.regroup_settings import RegroupSettings
 from grouper.session import Session
+from grouper.topics import check_written_topics
 from runtime.errors import MissingTopicError
 from runtime.kafka import (
     KafkaAdmin,
@@ -45,6 +46,7 @@ def find_ranges(admin: KafkaAdmin, settings: RegroupSettings) -> dict[int, RawRa
         MissingTopicError: a topic does not exist.
         GrouperError: the topics have different numbers of partitions.
         NothingToRegroupError: raw has no record.
+        TopicCheckError: the target would refuse or spoil records; names the setting and its value.
         KafkaUnavailableError, AccessDeniedError, KafkaException: Kafka did not answer, or refused.
     """
     names = settings.topics
@@ -62,6 +64,7 @@ def find_ranges(admin: KafkaAdmin, settings: RegroupSettings) -> dict[int, RawRa
             f"the topics have different numbers of partitions ({found}), and a group goes to its raw "
             f"partition's number. Say another --to-prefix, and make its topics with {create}, under that name"
         )
+    check_written_topics(admin, settings)
     numbers = range(partitions)
     begins = begin_offsets(admin, names.raw, numbers)
     ends = true_end_offsets(admin, names.raw, numbers)

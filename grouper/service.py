@@ -15,6 +15,7 @@ from grouper.errors import PERMANENT, GrouperError, SessionLostError, Transactio
 from grouper.ownership import Owned, Ownership
 from grouper.publication import Publication
 from grouper.quiet import QuietWatch
+from grouper.refusals import explain_refusal
 from grouper.rules import FIRST_REVISION
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep, no_step
@@ -90,8 +91,8 @@ class GrouperService:
         """Group until a stop is asked for.
 
         Raises:
-            GrouperError, KafkaUnavailableError, MissingTopicError: the grouper can't go on without
-                somebody's action; the text says which.
+            GrouperError, KafkaUnavailableError, AccessDeniedError, MissingTopicError, TopicCheckError: the
+                grouper can't go on without somebody's action; the text says which.
         """
         self._shutdown = shutdown
         wait_for_topics(self._settings, shutdown, self._heartbeat)
@@ -131,7 +132,7 @@ class GrouperService:
         if isinstance(cause, KafkaError) and cause.code() in PERMANENT:
             self._failures[partition] += 1
             if self._failures[partition] >= _TRIES:
-                raise GrouperError(explain(cause))
+                raise GrouperError(explain_refusal(cause, self._settings))
 
     def _group(self, shutdown: Shutdown) -> None:
         consumer = log_consumer(

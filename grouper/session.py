@@ -21,6 +21,7 @@ from grouper.bounded_call import CallLeftBehindError, call_bounded
 from grouper.entry_index import EntryIndex
 from grouper.errors import SessionLostError, TransactionAbortedError
 from grouper.publication import Publication, catalogue_entry, catalogue_headers, image_records
+from grouper.refusals import naming_record, naming_topic
 from grouper.steps import OnStep, Step, no_step
 from runtime.deliveries import Deliveries
 from runtime.kafka_state import broke_a_connection
@@ -250,10 +251,18 @@ class Session:
             self._flush(producer, of_rejects, len(publication.rejects))
         return tuple(of_entries.offsets)
 
-    def _produce(self, producer: Producer, deliveries: Deliveries, **record: object) -> None:
+    def _produce(
+        self,
+        producer: Producer,
+        deliveries: Deliveries,
+        *,
+        topic: str,
+        value: bytes | None,
+        **record: object,
+    ) -> None:
         while True:
             try:
-                producer.produce(partition=self._partition, on_delivery=deliveries, **record)  # type: ignore[arg-type]
+                producer.produce(topic, value, partition=self._partition, on_delivery=deliveries, **record)  # type: ignore[arg-type]
             except BufferError:
                 # The queue is bounded; serving delivery reports is what frees it.
                 producer.poll(0.1)
@@ -261,9 +270,8 @@ class Session:
                 if error.args[0].code() == KafkaError._STATE:
                     # An earlier record was refused meanwhile; its report says why, and this error does not.
                     producer.flush(1.0)
-                if deliveries.error is not None:
-                    raise KafkaException(deliveries.error) from error
-                raise
+                _raise_refusal(deliveries, error)
+                raise KafkaException(naming_record(error.args[0], topic, value)) from error
             else:
                 return
 
@@ -271,8 +279,7 @@ class Session:
         # message.timeout.ms is below the transaction's time-out, so every record gets its report.
         while producer.flush(1.0) > 0 and not self._give_up():
             pass
-        if deliveries.error is not None:
-            raise KafkaException(deliveries.error)
+        _raise_refusal(deliveries)
         if len(deliveries.offsets) != expected:
             raise KafkaException(
                 KafkaError(
@@ -382,6 +389,12 @@ class Session:
                     waited_s=round(waited_s, 1),
                 )
                 time.sleep(0.1)  # a retriable error can come back at once; this paces it
+
+
+def _raise_refusal(deliveries: Deliveries, behind: KafkaException | None = None) -> None:
+    """Raise what the first record that was not acknowledged was refused for, with its topic's name."""
+    if deliveries.error is not None:
+        raise KafkaException(naming_topic(deliveries.error, deliveries.refused_by)) from behind
 
 
 # Causes that come from delivery reports or from our own checks: librdkafka gives them no class, and an

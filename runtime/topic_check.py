@@ -102,7 +102,7 @@ def check_layout(
                 )
             )
             continue
-        findings += _check_limits(spec, state)
+        findings += _check_limits(spec, state, of_frames=spec.name != names.catalogue)
         findings += _check_retention(names, state)
         findings += _check_replicas(state)
     findings += _check_partitions(names, states)
@@ -146,9 +146,10 @@ def _check_partitions(names: TopicNames, states: Mapping[str, TopicState]) -> It
             )
 
 
-def _check_limits(spec: TopicSpec, state: TopicState) -> Iterator[Finding]:
+def _check_limits(spec: TopicSpec, state: TopicState, *, of_frames: bool = True) -> Iterator[Finding]:
+    rules = _RULES if of_frames else _RULES | _OF_ENTRIES
     for setting, wanted in spec.config.items():
-        rule = _RULES.get(setting)
+        rule = rules.get(setting)
         if rule is None:
             continue
         there = state.config.get(setting, "")
@@ -255,9 +256,16 @@ _RULES: dict[str, _Rule] = {
     "cleanup.policy": _Rule(_equal, "", "compaction would delete all but one record of a timestamp"),
 }
 
+_OF_ENTRIES = {"max.message.bytes": _Rule(_at_least, "at least ", "many entries in a batch would be refused")}
+"""What is another thing in the catalogue: its records do not grow with the frames."""
+
+
+def set_command(topic: str, config: Mapping[str, str]) -> str:
+    """The shell command, one line, that gives a topic these settings; of values without a comma."""
+    settings = ",".join(f"{name}={value}" for name, value in config.items())
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {settings}"
+
 
 def _alter(topic: str, setting: str, value: str) -> str:
     """The command that mends it."""
-    return (
-        f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={value}"
-    )
+    return set_command(topic, {setting: value})

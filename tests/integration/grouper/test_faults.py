@@ -1,5 +1,6 @@
 """What goes wrong around the grouper: it goes on by itself, or stops and says what helps."""
 
+import re
 import threading
 import time
 
@@ -12,6 +13,7 @@ import grouper.ownership
 from grouper.errors import GrouperError, SessionLostError
 from grouper.service import GrouperService
 from grouper.steps import Step
+from runtime.errors import TopicCheckError
 from runtime.health import Heartbeat
 from runtime.shutdown import Shutdown
 from schemas.timestamp import format_timestamp
@@ -105,19 +107,71 @@ def test_while_transactions_abort_nothing_more_is_taken_in(raw):
     assert most <= 2  # the one that failed, and one closed before the partition was held back
 
 
-def test_a_cause_that_comes_back_is_named_also_where_a_later_record_meets_it(kafka, raw):
-    """The transaction is in error while it is still being filled: produce's own error says nothing."""
-    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000")
-    for second in range(100):
-        raw.send(at(second), shape=(64, 64))
-    with pytest.raises(GrouperError, match=r"max\.message\.bytes"), grouping(raw) as service:
+@pytest.mark.parametrize(
+    ("topic", "setting", "values"),
+    [
+        ("groups", "max.message.bytes", ("5000", "at least 68157440")),
+        ("catalogue", "max.message.bytes", ("5000", "at least 2097152")),
+        ("rejects", "max.message.bytes", ("5000", "at least 68157440")),
+        ("catalogue", "message.timestamp.after.max.ms", ("3600000", f"at least {2**63 - 1}")),
+        ("groups", "message.timestamp.type", ("CreateTime", "LogAppendTime")),
+    ],
+)
+def test_a_topic_that_would_refuse_records_stops_it_before_it_reads_any(kafka, raw, topic, setting, values):
+    name, (value, needed) = getattr(raw.names, topic), values
+    set_topic(kafka, name, setting, value)
+    text = rf"{re.escape(f'{name}: {setting}: {value}, should be {needed}: ')}.*--add-config {setting}="
+    with pytest.raises(TopicCheckError, match=text), grouping(raw) as service:
+        wait_until(lambda: service.errors, timeout=60)
+    assert service._assignment == 0
+
+
+def test_what_no_record_is_refused_for_is_a_warning(kafka, raw, caplog):
+    set_topic(kafka, raw.names.groups, "retention.bytes", "-1")
+    raw.send(at(0))
+    with grouping(raw):
+        wait_for_groups(raw, 1)
+    assert any(raw.names.groups in line and "retention.bytes" in line for line in caplog.text.splitlines())
+
+
+def group_until_refused(kafka, raw, change, *timestamps_us):
+    """Change a topic's setting after the first group, send these windows, and raise what the grouper says."""
+    with grouping(raw) as service:
+        raw.send(at(0))
+        wait_for_groups(raw, 1)
+        set_topic(kafka, *change)
+        for timestamp_us in timestamps_us:
+            raw.send(timestamp_us, shape=(64, 64))
         wait_until(lambda: service.errors, timeout=60)
 
 
+def test_a_cause_that_comes_back_is_named_also_where_a_later_record_meets_it(kafka, raw):
+    """The transaction is in error while it is still being filled: produce's own error says nothing."""
+    text = rf"{re.escape(raw.names.groups)} refuses a record .*needs max\.message\.bytes=68157440: "
+    change = raw.names.groups, "max.message.bytes", "5000"
+    with pytest.raises(GrouperError, match=text):
+        group_until_refused(kafka, raw, change, *map(at, range(1, 100)))
+
+
 def test_a_catalogue_that_refuses_observation_times_is_named(kafka, raw):
-    set_topic(kafka, raw.names.catalogue, "message.timestamp.after.max.ms", "3600000")
-    raw.send(time.time_ns() // 1000 + 30 * 86_400_000_000)
-    with pytest.raises(GrouperError, match=r"message\.timestamp"), grouping(raw) as service:
+    text = (
+        rf"{re.escape(raw.names.catalogue)} refuses a record .*needs message\.timestamp\.type=CreateTime, "
+        rf"message\.timestamp\.before\.max\.ms=\d+, message\.timestamp\.after\.max\.ms={2**63 - 1}: "
+    )
+    change = raw.names.catalogue, "message.timestamp.after.max.ms", "3600000"
+    with pytest.raises(GrouperError, match=text):
+        group_until_refused(kafka, raw, change, time.time_ns() // 1000 + 30 * 86_400_000_000)
+
+
+def test_a_frame_larger_than_this_grouper_may_send_is_named_with_its_size(raw):
+    """The connector was allowed more. The topics are not to blame."""
+    raw.send(at(0), shape=(1024, 512))
+    with (
+        pytest.raises(
+            GrouperError, match=rf"\d{{7}} bytes for {re.escape(raw.names.groups)}.*MAX_FRAME_BYTES"
+        ),
+        grouping(raw, max_frame_bytes=64 * 1024) as service,
+    ):
         wait_until(lambda: service.errors, timeout=60)
 
 

@@ -242,12 +242,17 @@ def set_topic(kafka, topic, name, value):
 
 
 def test_a_record_larger_than_the_topic_takes_stops_the_grouper_with_the_settings_name(kafka, raw):
-    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000")
-    raw.send(at(0), shape=(64, 64))
-    with pytest.raises(GrouperError, match=r"max\.message\.bytes"), grouping(raw) as service:
-        wait_until(lambda: service.errors, timeout=60)
+    def lower_and_send():
+        with grouping(raw) as service:
+            wait_until(lambda: service._owned, timeout=60)
+            set_topic(kafka, raw.names.groups, "max.message.bytes", "5000")
+            raw.send(at(0), shape=(64, 64))
+            wait_until(lambda: service.errors, timeout=60)
+
+    with pytest.raises(GrouperError, match=r"max\.message\.bytes"):
+        lower_and_send()
     # Nothing is lost: with the limit mended the same window goes through.
-    set_topic(kafka, raw.names.groups, "max.message.bytes", "5000000")
+    set_topic(kafka, raw.names.groups, "max.message.bytes", "70000000")
     with grouping(raw):
         wait_for_groups(raw, 1)
 

@@ -1,5 +1,6 @@
 """Groups made again from raw: the same with the same rules, others with others, each once whatever dies."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from grouper.errors import GrouperError, NothingToRegroupError
-from runtime.errors import MissingTopicError, SettingsError
+from runtime.errors import MissingTopicError, SettingsError, TopicCheckError
 from runtime.kafka import admin_client, true_end_offsets
 from schemas.timestamp import format_timestamp
 from schemas.topics import TopicNames
+from tests.integration.grouper.test_grouping import set_topic
 from tests.support.audited import audited
 from tests.support.grouping import grouping, settings_of
 from tests.support.groups_reader import read_all, read_entries, read_groups
@@ -212,6 +214,16 @@ def test_ctrl_c_says_how_to_go_on(raw):
     assert f"{raw.prefix}.raw -> {target}: 1200 of 1200 records" in again.stdout
     groups = read_groups(raw.bootstrap_servers, f"{target}.groups")
     assert [group.timestamp for group in groups] == [format_timestamp(at(second)) for second in range(400)]
+
+
+def test_a_target_that_would_refuse_records_is_named_before_anything_is_written(kafka, raw):
+    raw.send(at(0))
+    target = make_target(raw)
+    groups = TopicNames(target).groups
+    set_topic(kafka, groups, "max.message.bytes", "5000")
+    text = rf"{re.escape(groups)}: max\.message\.bytes: 5000, should be at least 68157440"
+    with pytest.raises(TopicCheckError, match=text):
+        regroup(raw, target)
 
 
 def test_raw_that_retention_cut_is_read_from_its_oldest_record(kafka, raw):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from runtime.acls import Resource, Role, acls
 from runtime.health import Heartbeat
 from runtime.shutdown import Shutdown
 from schemas.errors import TraplineError
+from tests.integration.grouper.test_grouping import set_topic
 from tests.support import rights
 from tests.support.groups_reader import read_entries
 from tests.support.raw_topic import RawTopic, at
@@ -187,6 +189,27 @@ def test_the_auditor_beside_a_live_system_ends_without_a_right(stage, role, numb
         )
     assert done.returncode == 1
     assert re.search(pattern, done.stderr), done.stderr
+
+
+def test_a_grouper_that_may_not_read_settings_names_topic_and_setting_at_the_first_refusal(
+    roles, make_topics, monkeypatch
+):
+    told = []
+    # Whether a line at level info is written depends on what another test of the process has configured.
+    log = SimpleNamespace(info=lambda _event, topic, **_more: told.append(topic))
+    monkeypatch.setattr("runtime.written_topics.log", log)
+    stage = Stage(roles, make_topics("unseen-settings"))
+    roles.grant(stage.prefix, WAY)
+    groups = stage.raw.names.groups
+    set_topic(roles.kafka, groups, "max.message.bytes", "5000")
+    stage.raw.create()
+    stage.raw.send(at(0), shape=(64, 64))
+    with stage.running(Role.GROUPER) as errors:
+        wait_until(lambda: errors, "the service to fail", timeout=60)
+    stage.raw.close()
+    text = rf"{re.escape(groups)} refuses a record .* needs max\.message\.bytes=68157440: "
+    assert re.search(text, str(errors[0])), errors[0]
+    assert told == list(stage.raw.names.all()[1:])
 
 
 def test_with_all_rights_the_same_things_work(stage, verify):
