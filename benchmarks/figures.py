@@ -40,7 +40,7 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: the median of the rounds, or the one value there is.
+        value: the median of the rounds, that of all their samples, or the one value there is.
         unit: of the value.
         target: what it has to reach; None: it is only shown.
         rounds: the value of each round, in order.
@@ -76,6 +76,32 @@ def of_rounds(
 def ratios(ours: Sequence[float], floors: Sequence[float]) -> list[float]:
     """Each round's own ratio: what slows the machine down for a while slows both sides of a round."""
     return [our / floor for our, floor in zip(ours, floors, strict=True)]
+
+
+def pooled_ratio(
+    name: str,
+    ours: Sequence[Sequence[float]],
+    floors: Sequence[Sequence[float]],
+    percent: int,
+    *,
+    target: Target | None = None,
+    beside: Mapping[str, float] | None = None,
+) -> Figure:
+    """A percentile of the samples of all rounds together, over the floors'; the rounds' own are its rounds.
+
+    For a tail: the p99 of a round of a few dozen samples is little else than its worst one, and a median of
+    those leaves out the rounds in which the tail is.
+    """
+    rounds = ratios(
+        [percentile(each, percent) for each in ours], [percentile(each, percent) for each in floors]
+    )
+    value = percentile(pooled(ours), percent) / percentile(pooled(floors), percent)
+    return Figure(name, value, "x floor", target, tuple(rounds), beside or {})
+
+
+def pooled(rounds: Sequence[Sequence[float]]) -> list[float]:
+    """The samples of all rounds."""
+    return [sample for each in rounds for sample in each]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

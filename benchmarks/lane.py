@@ -131,8 +131,16 @@ class Lane:
         """One past the last offset of a topic's only partition."""
         return true_end_offset(self._admin, TopicPartition(topic, 0))
 
-    def await_raw(self, records: int, timeout_s: float) -> None:
-        """Wait until raw holds so many records."""
+    def await_raw(
+        self, records: int, timeout_s: float, progress: list[tuple[float, float]] | None = None
+    ) -> None:
+        """Wait until raw holds so many records.
+
+        Args:
+            records: how many.
+            timeout_s: for all of them.
+            progress: gets how many there were (second) at which times (first), seconds since 1970.
+        """
         deadline_s = time.monotonic() + timeout_s
         end = 0
         while end < records:
@@ -142,6 +150,8 @@ class Lane:
             # A broker that was stopped for a while leads anew, and refuses the first one who did not know.
             with contextlib.suppress(KafkaException):
                 end = self.end(self.names.raw)
+                if progress is not None:
+                    progress.append((time.time(), end))
             time.sleep(_POLL_S)
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from benchmarks.bed import Bed
 from benchmarks.connector_bench import QUEUE_BYTES
-from benchmarks.figures import Figure, Target, of_rounds, percentile, ratios
+from benchmarks.figures import Figure, Target, of_rounds, percentile, pooled, pooled_ratio, ratios
 from benchmarks.lane import Lane
 from benchmarks.plan import LARGE, SOURCES, Plan
 from benchmarks.readings import parse_readings
@@ -19,27 +19,33 @@ _RUN_S = 120.0
 
 
 def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
-    """Median and 99th percentile of each round, as ratios."""
+    """Median of each round, and 99th percentile of all rounds together, as ratios."""
     ours: list[list[float]] = []
     floors: list[list[float]] = []
     for number in range(plan.rounds):
         ours.append(_latencies_ms(bed, plan, f"latency-{number}", floor=False))
         floors.append(_latencies_ms(bed, plan, f"latency-floor-{number}", floor=True))
-    for percent, target in ((50, P50), (99, P99)):
-        our = [percentile(each, percent) for each in ours]
-        floor = [percentile(each, percent) for each in floors]
-        yield of_rounds(
-            f"latency, p{percent}",
-            ratios(our, floor),
-            "x floor",
-            target,
-            {
-                "ms": statistics.median(our),
-                "floor ms": statistics.median(floor),
-                "of all rounds ms": percentile([each for one in ours for each in one], percent),
-                "floor of all ms": percentile([each for one in floors for each in one], percent),
-            },
-        )
+    our = [percentile(each, 50) for each in ours]
+    floor = [percentile(each, 50) for each in floors]
+    yield of_rounds(
+        "latency, p50",
+        ratios(our, floor),
+        "x floor",
+        P50,
+        {"ms": statistics.median(our), "floor ms": statistics.median(floor)},
+    )
+    yield pooled_ratio(
+        "latency, p99",
+        ours,
+        floors,
+        99,
+        target=P99,
+        beside={
+            "ms": percentile(pooled(ours), 99),
+            "floor ms": percentile(pooled(floors), 99),
+            "samples": len(pooled(ours)),
+        },
+    )
 
 
 def _latencies_ms(bed: Bed, plan: Plan, prefix: str, *, floor: bool) -> list[float]:

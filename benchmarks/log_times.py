@@ -79,7 +79,7 @@ def groups_stretch(lane: Lane, firsts: Sequence[int]) -> Stretch:
 
 
 def await_groups(
-    lane: Lane, groups: int, timeout_s: float, progress: list[tuple[float, int]] | None = None
+    lane: Lane, groups: int, timeout_s: float, progress: list[tuple[float, float]] | None = None
 ) -> list[CatalogueEntry]:
     """Wait until the catalogue holds so many groups, all complete; return its entries.
 

@@ -7,46 +7,53 @@ from collections.abc import Iterator
 
 from benchmarks.bed import Bed
 from benchmarks.connector_bench import QUEUE_BYTES
-from benchmarks.figures import Figure, Target, slope
+from benchmarks.figures import Figure, Target
+from benchmarks.growth import Progress, growth
 from benchmarks.lane import Lane
 from benchmarks.log_times import await_groups
-from benchmarks.plan import LARGE, SMALL, SOURCES, Plan
-from benchmarks.processes import Watched
+from benchmarks.plan import LARGE, MIB, SMALL, SOURCES, Plan
 from benchmarks.raw_filler import fill_raw
+from benchmarks.readings import parse_readings
 
-# Each closed timestamp is remembered on purpose (`remember`, 100,000 of them), at some 250 bytes.
-FLAT = Target(1_024, at_most=True)
 _RUN_S = 240.0
 _STALL_S = 4.0
+_LOOKS = 200  # at a reader's progress
 
 
 def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
-    """The grouper's slope, and the connector's peak in front of a Kafka that stands still."""
-    yield _slope(bed, plan)
+    """The slope of connector, grouper and reader; the connector's peak before a Kafka that stands still."""
+    yield _connector(bed, plan)
+    yield from _grouper_and_reader(bed, plan)
     yield _stalled(bed, plan)
 
 
-def _slope(bed: Bed, plan: Plan) -> Figure:
+def _connector(bed: Bed, plan: Plan) -> Figure:
+    """Through a small queue: how full a large one happens to be would be all that is seen."""
     groups = plan.memory_groups
+    progress: Progress = []
+    with Lane(bed, "memory-connector") as lane:
+        lane.emulator(size=SMALL, rate="max", groups=groups)
+        process = lane.connector(f"--queue-max-bytes={8 * MIB}", f"--max-frame-bytes={MIB}")
+        lane.await_raw(groups * SOURCES, _RUN_S, progress)
+        samples = list(process.samples)
+    return growth("connector", groups, [(at_s, done / SOURCES) for at_s, done in progress], samples)
+
+
+def _grouper_and_reader(bed: Bed, plan: Plan) -> Iterator[Figure]:
+    groups = plan.memory_groups
+    progress: Progress = []
     with Lane(bed, "memory") as lane:
         fill_raw(lane, SMALL, groups)
-        process = lane.grouper()
-        progress: list[tuple[float, int]] = []
+        grouper = lane.grouper()
         await_groups(lane, groups, _RUN_S, progress)
-    # At the beginning the buffers fill, at the end they run empty; between them memory has to be flat.
-    steady = range(groups // 5, groups * 4 // 5)
-    points = [(done, _resident(process, at_s)) for at_s, done in progress if done in steady]
-    return Figure(
-        f"grouper, growth over {groups:,} groups",
-        slope(points),
-        "bytes/group",
-        FLAT,
-        beside={"MB at 1/5": points[0][1] / 1e6, "MB at 4/5": points[-1][1] / 1e6},
-    )
-
-
-def _resident(process: Watched, at_s: float) -> float:
-    return min(process.samples, key=lambda sample: abs(sample.at_s - at_s)).rss_bytes
+        lane.stop()
+        reader = lane.reader(f"--groups={groups}", "--group-id=memory-reader")
+        reader.wait(_RUN_S)
+        readings = parse_readings(reader.output)
+    yield growth("grouper", groups, progress, grouper.samples)
+    every = max(1, groups // _LOOKS)
+    read: Progress = [(readings[done].at_s, float(done)) for done in range(0, len(readings), every)]
+    yield growth("consumer", groups, read, reader.samples)
 
 
 def _stalled(bed: Bed, plan: Plan) -> Figure:

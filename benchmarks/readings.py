@@ -25,6 +25,16 @@ def parse_readings(output: str) -> list[Reading]:
     return [Reading(*fields) for fields in json.loads(output)]
 
 
+def span_s(readings: Sequence[Reading], skip: int) -> tuple[float, float]:
+    """From when to when `bytes_per_s` measures, seconds since 1970."""
+    return readings[skip].at_s, readings[-1].at_s
+
+
+def gib(readings: Sequence[Reading], skip: int) -> float:
+    """GiB of values that came in that time."""
+    return sum(reading.nbytes for reading in readings[skip + 1 :]) / 1024**3
+
+
 def bytes_per_s(readings: Sequence[Reading], skip: int) -> float:
     """The rate after the first `skip` groups, which filled the buffers."""
     rest = readings[skip:]

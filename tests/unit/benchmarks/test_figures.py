@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.figures import Figure, Target, Verdict, of_rounds, percentile, ratios, slope
+from benchmarks.figures import Figure, Target, Verdict, of_rounds, percentile, pooled_ratio, ratios, slope
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,20 @@ def test_every_round_has_its_floor():
 def test_percentiles():
     values = [float(value) for value in range(1, 102)]
     assert (percentile(values, 50), percentile(values, 99)) == (51.0, 100.0)
+
+
+def test_a_tail_that_is_in_few_rounds_is_in_the_pooled_percentile():
+    calm = [1.0] * 100
+    ours = [calm, calm, calm, [1.0] * 90 + [9.0] * 10, [1.0] * 90 + [9.0] * 10]
+    figure = pooled_ratio("f", ours, [[2.0] * 100] * 5, 99, target=Target(3.0, at_most=True))
+    assert figure.value == 4.5
+    assert figure.rounds == (0.5, 0.5, 0.5, 4.5, 4.5)  # whose median would have passed
+    assert figure.verdict is Verdict.SHORT
+
+
+def test_a_pooled_percentile_needs_no_rounds_of_the_same_length():
+    ours = [[float(value) for value in range(1, 51)], [float(value) for value in range(51, 102)]]
+    assert pooled_ratio("f", ours, [[1.0, 1.0], [1.0, 1.0, 1.0]], 99).value == 100.0
 
 
 def test_a_slope_is_bytes_a_group():

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.log_times import transaction_firsts
-from benchmarks.readings import bytes_per_s, parse_readings
+from benchmarks.readings import bytes_per_s, gib, parse_readings, span_s
 from schemas.catalogue import CatalogueEntry, ClosedBy
 
 
@@ -43,3 +43,5 @@ def test_a_reader_is_timed_from_group_to_group():
     # Three groups of 100 bytes, a second apart; the first is not part of any stretch between two.
     readings = parse_readings("[[10.0, 100, 0.1], [11.0, 100, 0.1], [12.0, 100, 0.2], [13.0, 100, 0.1]]")
     assert bytes_per_s(readings, skip=1) == 100.0
+    assert span_s(readings, skip=1) == (11.0, 13.0)
+    assert gib(readings, skip=1) * 1024**3 == 200.0
