@@ -178,7 +178,8 @@ class Republisher:
 
     def _commit(self, groups: Sequence[PastGroup]) -> KafkaError | None:
         """Commit; never abort after a time-out, since whether it took effect only the same call finds out."""
-        began_s, error_before = time.monotonic(), self._producer.state.last_error
+        began_s = time.monotonic()
+        self._producer.ends.begin()
         self.doubt = self._in_doubt(groups)
         while True:
             try:
@@ -197,7 +198,13 @@ class Republisher:
         self.doubt = None
         # KAFKA-17754: a delayed EndTxn can end the next transaction; a new epoch makes Kafka refuse it.
         slow = time.monotonic() > began_s + SLOW_END_S
-        self._worn = self._worn or slow or self._producer.state.last_error is not error_before
+        try:
+            self._producer.poll(0)  # what became of the EndTxn is told in here alone
+        except KafkaException as error:
+            # Ended for good, by another replay say: the next transaction cannot begin, and says why.
+            log.warning("the producer has failed since its commit", cause=kafka_error(error).str())
+            return None
+        self._worn = self._worn or slow or self._producer.ends.doubt() is not None
         return None
 
     def _abort(self, cause: KafkaError) -> KafkaError:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from grouper import metrics
 from grouper.catalogue_log import CatalogueLog
@@ -13,7 +13,7 @@ from grouper.recovery import Recovered, recover
 from grouper.session import Session
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep
-from runtime.kafka import log_consumer, transactional_producer, true_end_offset
+from runtime.kafka import LogProducer, log_consumer, transactional_producer, true_end_offset
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -112,7 +112,7 @@ class Ownership:
             SessionLostError: Kafka was away.
         """
 
-        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
+        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> LogProducer:
             return transactional_producer(
                 self._settings,
                 transactional_id,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from grouper import metrics
 from grouper.bounded_call import CallLeftBehindError, call_bounded
@@ -24,6 +24,7 @@ from grouper.publication import Publication, catalogue_entry, catalogue_headers,
 from grouper.refusals import naming_record, naming_topic
 from grouper.steps import OnStep, Step, no_step
 from runtime.deliveries import Deliveries
+from runtime.kafka import LogProducer
 from runtime.kafka_state import broke_a_connection
 from runtime.logs import get_logger
 from schemas.catalogue import record_time_ms
@@ -47,7 +48,7 @@ INIT_DEADLINE_S = 120.0  # init_transactions waits for a dead owner's transactio
 class ProducerFactory(Protocol):
     """Makes a transactional producer whose errors (transport, time-outs) are reported to `on_error`."""
 
-    def __call__(self, transactional_id: str, on_error: Callable[[KafkaError], None]) -> Producer:
+    def __call__(self, transactional_id: str, on_error: Callable[[KafkaError], None]) -> LogProducer:
         """Make one; `init_transactions` is the session's."""
 
 
@@ -57,7 +58,7 @@ class _Ending:
 
     Attributes:
         began_s: of the monotonic clock.
-        retried: whether a call was made again, since its outcome was not known.
+        retried: whether a call was made again, or an abort after a commit that failed.
     """
 
     began_s: float = field(default_factory=time.monotonic)
@@ -104,7 +105,7 @@ class Session:
         self.regroup: RegroupRun | None = None
         self._producer = self._new_producer()
 
-    def _new_producer(self) -> Producer:
+    def _new_producer(self) -> LogProducer:
         """Make a producer and fence every earlier one of this partition.
 
         Raises:
@@ -157,12 +158,13 @@ class Session:
         try:
             offsets = self._send(producer, publication, entries, consumer)
         except KafkaException as error:
+            producer.ends.begin()
             self._abort(producer, error.args[0], _Ending())
         self._end(producer)
         return offsets
 
     def _send(
-        self, producer: Producer, publication: Publication, entries: EntryIndex, consumer: OffsetSender
+        self, producer: LogProducer, publication: Publication, entries: EntryIndex, consumer: OffsetSender
     ) -> tuple[int, ...]:
         image_offsets = self._send_images(producer, publication)
         entry_offsets = self._send_entries_and_rejects(producer, publication, entries, image_offsets)
@@ -192,7 +194,7 @@ class Session:
         self._on_step(Step.AFTER_SEND_OFFSETS, publication.images)
         return entry_offsets
 
-    def _send_images(self, producer: Producer, publication: Publication) -> list[int]:
+    def _send_images(self, producer: LogProducer, publication: Publication) -> list[int]:
         deliveries = Deliveries()
         produced = 0
         for group in publication.groups:
@@ -211,7 +213,7 @@ class Session:
         return deliveries.offsets
 
     def _send_entries_and_rejects(
-        self, producer: Producer, publication: Publication, entries: EntryIndex, image_offsets: list[int]
+        self, producer: LogProducer, publication: Publication, entries: EntryIndex, image_offsets: list[int]
     ) -> tuple[int, ...]:
         of_entries, of_rejects = Deliveries(), Deliveries()
         catalogue_from = entries.first_naming(publication.committed_offset)
@@ -253,7 +255,7 @@ class Session:
 
     def _produce(
         self,
-        producer: Producer,
+        producer: LogProducer,
         deliveries: Deliveries,
         *,
         topic: str,
@@ -275,7 +277,7 @@ class Session:
             else:
                 return
 
-    def _flush(self, producer: Producer, deliveries: Deliveries, expected: int) -> None:
+    def _flush(self, producer: LogProducer, deliveries: Deliveries, expected: int) -> None:
         # message.timeout.ms is below the transaction's time-out, so every record gets its report.
         while producer.flush(1.0) > 0 and not self._give_up():
             pass
@@ -288,21 +290,23 @@ class Session:
                 )
             )
 
-    def _end(self, producer: Producer) -> None:
+    def _end(self, producer: LogProducer) -> None:
         """Commit; then renew the producer where the broker may still be at work on this commit."""
         self._on_step(Step.COMMITTING, 0)
         ending = _Ending()
+        producer.ends.begin()
         try:
             self._call(
                 "commit_transaction", lambda: producer.commit_transaction(CALL_TIMEOUT_S), ending=ending
             )
         except KafkaException as error:
+            ending.retried = True  # of its EndTxn, if one was sent, nobody knows
             self._abort(producer, error.args[0], ending)
         metrics.TRANSACTIONS.labels("committed").inc()
         self._on_step(Step.COMMITTED, 0)
         self._renew_if_doubtful("commit", ending)
 
-    def _abort(self, producer: Producer, cause: KafkaError, ending: _Ending) -> None:
+    def _abort(self, producer: LogProducer, cause: KafkaError, ending: _Ending) -> None:
         """Abort, and say so by an error that carries the cause. It never returns.
 
         Args:
@@ -328,15 +332,13 @@ class Session:
         # end the *next* transaction. init_transactions bumps the epoch, which makes the broker refuse it.
         took_s = time.monotonic() - ending.began_s
         try:
-            # A broken connection is told of in here alone, and not always: of one that librdkafka mends by
-            # itself, sending the EndTxn that was on it again, it was seen to tell nothing.
-            self._producer.poll(0)
+            self._producer.poll(0)  # what became of the EndTxn, and of connections, is told in here alone
         except KafkaException as error:
             raise SessionLostError(self._partition, error.args[0]) from error
-        # Those of before the commit count as well: of the same error of one broker librdkafka tells twice,
-        # and then for 30 s no more. A producer that has told of one is therefore not kept.
+        # A break that did not hit the EndTxn may have left the transaction's offsets on their way.
         breaks, self._breaks = self._breaks, 0
-        if took_s <= SLOW_END_TXN_S and not breaks and not ending.retried:
+        unsure = self._producer.ends.doubt()
+        if took_s <= SLOW_END_TXN_S and not breaks and not ending.retried and unsure is None:
             return
         log.warning(
             "producer renewed: the end of a transaction was slow or unsure",
@@ -344,6 +346,7 @@ class Session:
             call=what,
             took_s=round(took_s, 3),
             broken_connections=breaks,
+            end_txn=unsure,
         )
         metrics.PRODUCERS_RENEWED.inc()
         self._producer = self._new_producer()

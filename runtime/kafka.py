@@ -6,6 +6,7 @@ The figures behind the reasons were measured with librdkafka 2.16 against Apache
 from typing import Any, Literal
 
 from runtime.acls import unnamed_group
+from runtime.end_txn_log import DEBUG
 from runtime.kafka_clients import KafkaAdmin, LogConsumer, LogProducer
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 from runtime.kafka_queries import (
@@ -106,6 +107,7 @@ def transactional_producer(
         "transaction.timeout.ms": timeout_ms,
         # May not be longer than the transaction; a record that times out aborts it, and it is retried.
         "message.timeout.ms": timeout_ms,
+        "debug": DEBUG,  # some 20 lines a transaction, which EndTxnLog hears and keeps to itself
     }
     return LogProducer(options, ClientState(on_error))
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from runtime.end_txn_log import EndTxnLog
 from runtime.kafka_errors import kafka_error
 from runtime.kafka_rights import DENIED, named
 from runtime.kafka_state import ClientState, librdkafka_log
@@ -30,14 +31,18 @@ class LogProducer(Producer):
 
     Attributes:
         state: its last error. Callbacks run in `poll` and `flush` only.
+        ends: what became of its EndTxns, as far as it was polled.
     """
 
     state: ClientState
+    ends: EndTxnLog
 
     def __init__(self, options: dict[str, Any], state: ClientState, stats_interval_s: float = 5.0) -> None:
-        super().__init__({**options, **state.callbacks(stats_interval_s)}, logger=librdkafka_log)
-        self.state = state
         self._transactional_id = options.get("transactional.id")
+        self.ends = EndTxnLog()
+        logger = librdkafka_log if self._transactional_id is None else self.ends
+        super().__init__({**options, **state.callbacks(stats_interval_s)}, logger=logger)
+        self.state = state
 
     def produce(
         self, topic: str, *args: Any, on_delivery: DeliveryCallback | None = None, **record: Any

@@ -23,6 +23,7 @@ class Api(IntEnum):
     """The requests that matter here, by Kafka's numbers."""
 
     PRODUCE = 0
+    ADD_PARTITIONS_TO_TXN = 24
     ADD_OFFSETS_TO_TXN = 25
     END_TXN = 26
     TXN_OFFSET_COMMIT = 28

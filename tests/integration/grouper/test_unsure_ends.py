@@ -10,6 +10,7 @@ import grouper.ownership
 import grouper.session
 from grouper import metrics
 from grouper.session import SLOW_END_TXN_S
+from grouper.steps import Step
 from tests.integration.grouper.test_exactly_once import assert_each_group_once, wait_for_groups
 from tests.support.grouping import grouping
 from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
@@ -60,6 +61,62 @@ def grouped_with(raw, routed, proxy, *rules):
     return renewed.by
 
 
+@pytest.mark.parametrize("way", list(Way))
+def test_a_producer_whose_commit_was_cut_off_is_renewed(raw, routed, proxy, way):
+    """librdkafka sends the EndTxn again by itself, long before the commit is slow."""
+    rule = Rule(Api.END_TXN, way, Act.CUT)
+    assert grouped_with(raw, routed, proxy, rule) == 1
+    assert rule.acted == 1
+
+
+def test_a_commit_that_is_cut_off_after_other_requests_were_is_not_overlooked(raw, routed, proxy):
+    """Of a break like those before it the error callback is not told for 30 s."""
+    before = Rule(Api.ADD_OFFSETS_TO_TXN, Way.REQUEST, Act.CUT, limit=3)
+    rule = Rule(Api.END_TXN, Way.REQUEST, Act.CUT)
+    assert grouped_with(raw, routed, proxy, before, rule) == 1
+    assert (before.acted, rule.acted) == (3, 1)
+
+
+def test_one_commit_after_the_other_that_is_cut_off_renews_the_producer(raw, routed, proxy):
+    ways = (Way.REQUEST, Way.ANSWER, Way.REQUEST)
+    with (
+        Change(metrics.PRODUCERS_RENEWED) as renewed,
+        grouping(raw, bootstrap_servers=routed.bootstrap_by("GROUPER")) as service,
+    ):
+        wait_until(lambda: service._owned, "the partition", 60)
+        for second, way in enumerate(ways):
+            rule = Rule(Api.END_TXN, way, Act.CUT)
+            proxy.apply(rule)
+            raw.send(at(second))
+            wait_for_groups(raw, second + 1)
+            wait_until(lambda count=second + 1: renewed.by == count, "a new producer", 30)
+            assert rule.acted == 1
+    assert_each_group_once(raw, 3)
+
+
+def test_an_abort_that_is_cut_off_renews_the_producer(raw, routed, proxy):
+    """What the abort is for is made up; its EndTxn is cut."""
+    rule = Rule(Api.END_TXN, Way.REQUEST, Act.CUT)
+    failed = []
+
+    def fail_first(step, _images):
+        if step is Step.AFTER_ENTRIES and not failed:
+            failed.append(step)
+            proxy.apply(rule)
+            raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, "made up"))
+
+    with (
+        Change(metrics.PRODUCERS_RENEWED) as renewed,
+        grouping(raw, fail_first, bootstrap_servers=routed.bootstrap_by("GROUPER")) as service,
+    ):
+        wait_until(lambda: service._owned, "the partition", 60)
+        raw.send(at(0))
+        wait_for_groups(raw, 1)
+    assert (len(failed), rule.acted) == (1, 1)
+    assert renewed.by == 1
+    assert_each_group_once(raw, 1)
+
+
 def test_a_producer_whose_commit_was_slow_is_renewed(raw, routed, proxy):
     rule = Rule(Api.END_TXN, Way.REQUEST, Act.DELAY, seconds=SLOW_END_TXN_S + 2)
     assert grouped_with(raw, routed, proxy, rule) == 1
@@ -76,6 +133,7 @@ def test_a_commit_that_never_ends_is_given_up_with_its_producer(raw, routed, pro
 
 
 def test_a_producer_is_kept_where_nothing_is_in_doubt(raw, routed, proxy):
+    """Also by a librdkafka that words its log otherwise, which this test finds out."""
     assert grouped_with(raw, routed, proxy) == 0
 
 
