@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from runtime.acls import unnamed_group
 from runtime.end_txn_log import DEBUG
-from runtime.kafka_clients import KafkaAdmin, LogConsumer, LogProducer
+from runtime.kafka_clients import KafkaAdmin, LogConsumer, LogProducer, answered
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 from runtime.kafka_queries import (
     begin_offsets,
@@ -28,6 +28,7 @@ __all__ = [
     "LogConsumer",
     "LogProducer",
     "admin_client",
+    "answered",
     "as_trapline_error",
     "begin_offsets",
     "explain",

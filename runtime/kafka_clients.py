@@ -6,6 +6,7 @@ They also name, in errors about missing rights, the right and the resource.
 # ruff: noqa: SLF001  librdkafka's own error codes begin with an underscore
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -20,10 +21,28 @@ T = TypeVar("T")
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 _ASK_S: Final = 5.0
+_LAST_RESORT_S: Final = 5.0
 # How librdkafka speaks of a topic that Kafka does not let this user see.
 _UNSEEN: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
 # What becomes of the records of a transaction that has failed.
 _PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+
+
+def answered(answer: "Future[T]", request_s: float) -> T:
+    """What Kafka answered to a request of an admin client.
+
+    Args:
+        answer: as the client gave it.
+        request_s: the request's own time-out, which comes before ours and says why.
+
+    Raises:
+        KafkaException: Kafka refused, or did not answer in time; never a bare TimeoutError.
+    """
+    try:
+        return answer.result(request_s + _LAST_RESORT_S)
+    except TimeoutError as error:
+        silence = KafkaError(KafkaError._TIMED_OUT, f"no answer in {request_s + _LAST_RESORT_S:g} s")
+        raise KafkaException(silence) from error
 
 
 class LogProducer(Producer):
@@ -247,7 +266,7 @@ class LogConsumer(Consumer):
         """Why this user may not ask about the consumer group; None where that is not it."""
         try:
             asked = self.admin.describe_consumer_groups([self._group], request_timeout=_ASK_S)
-            asked[self._group].result(_ASK_S)
+            answered(asked[self._group], _ASK_S)
         except KafkaException as error:
             cause = kafka_error(error)
             if cause.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:

@@ -11,7 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 )
 
 from runtime.errors import KafkaUnavailableError, MissingTopicError
-from runtime.kafka_clients import KafkaAdmin, LogConsumer
+from runtime.kafka_clients import KafkaAdmin, LogConsumer, answered
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 from runtime.kafka_rights import named
 
@@ -65,7 +65,7 @@ def partition_count(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -> i
     require_kafka(admin, timeout_s)
     answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
     try:
-        return len(answer[topic].result(timeout_s).partitions)
+        return len(answered(answer[topic], timeout_s).partitions)
     except KafkaException as error:
         if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None
@@ -97,7 +97,7 @@ def topic_retention_ms(admin: KafkaAdmin, topic: str, timeout_s: float = 10.0) -
     """
     resource = ConfigResource(ResourceType.TOPIC, topic)
     (answer,) = admin.describe_configs([resource], request_timeout=timeout_s).values()
-    return int(answer.result(timeout_s + 5)["retention.ms"].value)
+    return int(answered(answer, timeout_s)["retention.ms"].value)
 
 
 def true_end_offsets(
@@ -148,9 +148,8 @@ def _offsets(
         answers = admin.list_offsets(
             asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
         )
-        # The future's own time-out is a last resort: the request's comes first and says why.
         try:
-            return {each.partition: answer.result(timeout_s + 5).offset for each, answer in answers.items()}
+            return {each.partition: answered(answer, timeout_s).offset for each, answer in answers.items()}
         except KafkaException as error:
             if kafka_error(error).code() not in _STALE or time.monotonic() >= deadline_s:
                 raise KafkaException(named(kafka_error(error), f"READ on topic {topic}")) from error

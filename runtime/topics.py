@@ -21,6 +21,7 @@ from runtime.errors import KafkaUnavailableError, TopicCheckError
 from runtime.kafka import (
     KafkaAdmin,
     admin_client,
+    answered,
     as_trapline_error,
     begin_offsets,
     explain,
@@ -39,6 +40,8 @@ from schemas.topics import TopicSpec, topic_specs
 _REQUEST_S = 30.0  # one request of an admin client, creation on a slow cluster included
 _VISIBLE_S = 30.0  # a new topic reaches all brokers' metadata a moment after it was created
 _POLL_S = 0.1
+_UNANSWERED = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT})  # noqa: SLF001 - librdkafka's names
+"""After these a request may have been done all the same."""
 _NO_OFFSET = -1  # Kafka's offsets are 0 and up; below are librdkafka's words, such as 'none'
 
 
@@ -117,7 +120,7 @@ def describe_topics(admin: KafkaAdmin, specs: tuple[TopicSpec, ...]) -> dict[str
     described = admin.describe_topics(TopicCollection(names), request_timeout=_REQUEST_S)
     for name in names:
         try:
-            partitions = described[name].result(_REQUEST_S).partitions
+            partitions = answered(described[name], _REQUEST_S).partitions
         except KafkaException as error:
             if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
@@ -125,7 +128,7 @@ def describe_topics(admin: KafkaAdmin, specs: tuple[TopicSpec, ...]) -> dict[str
         try:
             resource = ConfigResource(ResourceType.TOPIC, name)
             (answer,) = admin.describe_configs([resource], request_timeout=_REQUEST_S).values()
-            config = answer.result(_REQUEST_S)
+            config = answered(answer, _REQUEST_S)
         except KafkaException as error:
             cause = kafka_error(error)
             if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -147,13 +150,13 @@ def describe_topics(admin: KafkaAdmin, specs: tuple[TopicSpec, ...]) -> dict[str
 def _request_limits(admin: KafkaAdmin) -> dict[int, int]:
     """Each broker's limit of a request; none where this user may not read the brokers' settings."""
     try:
-        nodes = admin.describe_cluster(request_timeout=_REQUEST_S).result(_REQUEST_S).nodes
+        nodes = answered(admin.describe_cluster(request_timeout=_REQUEST_S), _REQUEST_S).nodes
         limits = {}
         for node in nodes:
             # One broker a call: librdkafka refuses two, since each answers for itself alone.
             resource = ConfigResource(ResourceType.BROKER, str(node.id))
             (answer,) = admin.describe_configs([resource], request_timeout=_REQUEST_S).values()
-            limits[node.id] = int(answer.result(_REQUEST_S)["socket.request.max.bytes"].value)
+            limits[node.id] = int(answered(answer, _REQUEST_S)["socket.request.max.bytes"].value)
     except KafkaException as error:
         if kafka_error(error).code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
             return {}
@@ -173,11 +176,18 @@ def _create(admin: KafkaAdmin, settings: TopicsSettings, spec: TopicSpec) -> Out
         config=config,
     )
     try:
-        admin.create_topics([topic], request_timeout=_REQUEST_S)[spec.name].result(_REQUEST_S)
+        answered(admin.create_topics([topic], request_timeout=_REQUEST_S)[spec.name], _REQUEST_S)
     except KafkaException as error:
-        if kafka_error(error).code() == KafkaError.TOPIC_ALREADY_EXISTS:
+        cause = kafka_error(error)
+        if cause.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return Outcome(spec.name, "exists")
-        raise as_trapline_error(error, spec.name) from error
+        ours = as_trapline_error(error, spec.name)
+        if cause.code() in _UNANSWERED:
+            raise KafkaUnavailableError(
+                f"{ours}. Whether Kafka made the topic is not known: run `trapline topics create` again, "
+                "which leaves what is there as it is"
+            ) from error
+        raise ours from error
     return Outcome(spec.name, f"created, {spec.partitions} partitions")
 
 

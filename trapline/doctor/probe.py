@@ -22,7 +22,7 @@ from consumer.stream import GroupStream
 from grouper.service import GrouperService
 from grouper.settings import GrouperSettings
 from runtime.health import Heartbeat
-from runtime.kafka import as_trapline_error, explain, kafka_error, raw_producer
+from runtime.kafka import answered, as_trapline_error, explain, kafka_error, raw_producer
 from runtime.settings import TraplineSettings
 from runtime.shutdown import Shutdown
 from runtime.topic_settings import TopicsSettings
@@ -239,7 +239,7 @@ def _delete(subject: Subject, settings: TraplineSettings) -> list[Problem]:
     for kind, answers in (("topic", topics), ("consumer group", groups)):
         for name, answer in answers.items():
             try:
-                answer.result(_STOP_S + 5)
+                answered(answer, _STOP_S)
             except KafkaException as error:
                 cause = kafka_error(error)
                 if cause.code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND):

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # public, but not in its __all__
 
 from runtime.acls import Operation, Resource, Role, acls
-from runtime.kafka import kafka_error
+from runtime.kafka import answered, kafka_error
 from runtime.kafka_rights import DENIED
 from trapline.doctor.outcome import Outcome, failure, warning
 from trapline.doctor.subject import ASK_S, Subject
@@ -71,7 +71,7 @@ def _held(subject: Subject) -> Rights:
     )
     for name, answer in answers.items():
         try:
-            found = answer.result(ASK_S + 5)
+            found = answered(answer, ASK_S)
         except KafkaException as error:
             if kafka_error(error).code() not in DENIED:
                 raise

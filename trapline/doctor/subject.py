@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from consumer.catalogue import CatalogueRecord
 from consumer.history import readable_entry
 from runtime.errors import AccessDeniedError, KafkaUnavailableError
-from runtime.kafka import KafkaAdmin, admin_client, kafka_error, require_kafka, require_topic
+from runtime.kafka import KafkaAdmin, admin_client, answered, kafka_error, require_kafka, require_topic
 from runtime.kafka_rights import DENIED
 from runtime.topic_check import Finding
 from runtime.topics import check_topics, describe_topics, specs_of
@@ -58,7 +58,7 @@ class Subject:
     @cached_property
     def brokers(self) -> tuple[Any, ...]:
         """The brokers as the cluster names them: confluent_kafka.Node, with id, host and port."""
-        cluster = self.admin.describe_cluster(request_timeout=ASK_S).result(ASK_S + 5)
+        cluster = answered(self.admin.describe_cluster(request_timeout=ASK_S), ASK_S)
         return tuple(sorted(cluster.nodes, key=lambda node: int(node.id)))
 
     @cached_property
@@ -67,7 +67,7 @@ class Subject:
         resource = ConfigResource(ResourceType.BROKER, str(self.brokers[0].id))
         (answer,) = self.admin.describe_configs([resource], request_timeout=ASK_S).values()
         try:
-            found = answer.result(ASK_S + 5)
+            found = answered(answer, ASK_S)
         except KafkaException as error:
             if kafka_error(error).code() in DENIED:
                 return None
@@ -138,7 +138,7 @@ class Subject:
         described: dict[str, Any] = {}
         for name, answer in answers.items():
             try:
-                described[name] = answer.result(ASK_S + 5)
+                described[name] = answered(answer, ASK_S)
             except KafkaException as error:
                 code = kafka_error(error).code()
                 if code in DENIED:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 
-from runtime.kafka import KafkaAdmin, explain, kafka_error, log_consumer, require_kafka
+from runtime.kafka import KafkaAdmin, answered, explain, kafka_error, log_consumer, require_kafka
 from runtime.kafka_rights import DENIED, named
 from runtime.settings import TraplineSettings
 
@@ -99,7 +99,7 @@ def consumer_groups(
     problems: list[str] = []
     names = dict.fromkeys(first)
     try:
-        listed = admin.list_consumer_groups(request_timeout=_ASK_S).result(_ASK_S + 5)
+        listed = answered(admin.list_consumer_groups(request_timeout=_ASK_S), _ASK_S)
         names |= dict.fromkeys(each.group_id for each in listed.valid)
         problems += [
             f"some consumer groups could not be listed: {explain(kafka_error(error))}"
@@ -136,7 +136,7 @@ def _describe(admin: KafkaAdmin, names: list[str]) -> tuple[dict[str, Any], dict
     if names:
         for name, answer in admin.describe_consumer_groups(names, request_timeout=_ASK_S).items():
             try:
-                described[name] = answer.result(_ASK_S + 5)
+                described[name] = answered(answer, _ASK_S)
             except KafkaException as error:
                 cause = kafka_error(error)
                 if cause.code() in DENIED:

@@ -5,6 +5,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from runtime import kafka as clients
+from runtime import kafka_clients, topics
 from runtime.errors import KafkaUnavailableError, MissingTopicError, SettingsError, TopicCheckError
 from runtime.settings import load_settings
 from runtime.topic_check import Severity
@@ -196,6 +197,34 @@ def test_a_frame_beyond_the_broker_s_limit_is_found(settings, admin):
 def test_more_replicas_than_brokers(settings, admin):
     with pytest.raises(KafkaUnavailableError, match=r"fewer brokers .*--replication-factor"):
         create_topics(settings.model_copy(update={"replication_factor": 30}), admin)
+
+
+@pytest.mark.parametrize("last_resort_s", [5.0, -0.5], ids=["the request's time-out", "the last resort"])
+def test_a_kafka_that_stands_still_while_it_makes_a_topic(
+    own_kafka, topic_prefix, monkeypatch, last_resort_s
+):
+    settings = TopicsSettings(bootstrap_servers=own_kafka.bootstrap_servers, topic_prefix=topic_prefix)
+    asked = clients.KafkaAdmin.create_topics
+
+    def create(*args, **options):
+        own_kafka.pause()
+        return asked(*args, **options)
+
+    monkeypatch.setattr(clients.KafkaAdmin, "create_topics", create)
+    monkeypatch.setattr(topics, "_REQUEST_S", 1.0)
+    monkeypatch.setattr(kafka_clients, "_LAST_RESORT_S", last_resort_s)
+    try:
+        with pytest.raises(KafkaUnavailableError) as caught:
+            create_topics(settings)
+    finally:
+        own_kafka.resume()
+    said = str(caught.value)
+    assert said.startswith(f"{settings.topics.raw}: Kafka does not answer (_TIMED_OUT")
+    assert "TRAPLINE_BOOTSTRAP_SERVERS" in said
+    assert "run `trapline topics create` again" in said
+    monkeypatch.undo()
+    create_topics(settings)  # what the words say
+    assert check_topics(settings) == ()
 
 
 def test_missing_topics_are_named_with_the_command_that_makes_them(settings, admin):
