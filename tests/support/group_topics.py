@@ -1,6 +1,7 @@
 """Topics with groups for tests of the consumer: made, looked at, and shortened."""
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import NewTopic
 
 from consumer.group import Group
 from consumer.settings import ConsumerSettings
@@ -18,6 +19,14 @@ def make_topics(bootstrap_servers: str, prefix: str, partitions: int = 1) -> Con
     create_topics(load_settings(TopicsSettings, overrides={**where, "partitions": partitions}, known=[]))
     quick = {"reader_session_timeout_s": 6.0, "broker_wait_s": timeout_s(10.0)}
     return load_settings(ConsumerSettings, overrides={**where, **quick}, known=[])
+
+
+def make_topic(settings: ConsumerSettings, name: str, partitions: int = 1, **config: str) -> str:
+    """Create a topic of any name that a replay can write to; return its name."""
+    topic = NewTopic(name, num_partitions=partitions, config={"max.message.bytes": "70000000", **config})
+    admin = admin_client(settings)
+    admin.create_topics([topic])[name].result(timeout_s(30))
+    return name
 
 
 def settle(settings: ConsumerSettings) -> None:

@@ -1,12 +1,9 @@
 """`trapline serve` as a process: what its clients get, how it goes on, and how it ends."""
 
 import itertools
-import json
 import shlex
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import numpy as np
 import pytest
 
 from emulator.service import Emulator
@@ -21,31 +18,10 @@ from tests.support.frame_reader import FrameReader
 from tests.support.grouping import grouping
 from tests.support.groups_reader import read_all, read_entries, read_groups
 from tests.support.raw_topic import RawTopic, at
-from tests.support.serving import Serve, SimpleReader, delete_raw, record
+from tests.support.serving import SimpleReader, delete_raw, record
 from tests.support.waiting import wait_until
 
-Start = Callable[..., Serve]
 QUICK = ("--speed", "max")
-
-
-@pytest.fixture
-def start(topic_prefix, tmp_path) -> Iterator[Start]:
-    """Starts `trapline serve`, and kills it after the test."""
-    started = []
-
-    def begin(bootstrap_servers: str, *options: object, prefix: str = topic_prefix, **more: str) -> Serve:
-        started.append(Serve(bootstrap_servers, prefix, tmp_path, options, **more))
-        return started[-1]
-
-    yield begin
-    for each in started:
-        each.close()
-
-
-@pytest.fixture
-def raw(kafka, topic_prefix) -> RawTopic:
-    """Topics of this test's own."""
-    return RawTopic(kafka.bootstrap_servers, topic_prefix).create()
 
 
 def read_to_end(sources: dict[str, ServerSource]) -> dict[str, list[bytes]]:
@@ -107,44 +83,6 @@ def test_a_recorded_run_taken_in_again_gives_the_same_groups(kafka, topic_prefix
     ]
     assert values[0] == values[1]
     assert read_all(where, f"{again}.rejects") == []
-
-
-def test_two_clients_a_source_and_what_is_printed(raw, start):
-    record(raw, range(6))
-    serve = start(raw.bootstrap_servers, *QUICK, "--wait-for-clients", 2)
-    sources = serve.sources()
-    with ExitStack() as stack:
-        readers = [
-            stack.enter_context(FrameReader(source.host, source.port))
-            for source in sources.values()
-            for _ in range(2)
-        ]
-        got = [reader.wait_for_end() for reader in readers]
-    assert serve.wait() == 0
-    assert got[0::2] == got[1::2]
-    assert digests(dict(zip(sources, got[0::2], strict=True))) == raw.sent
-    ports = ",".join(str(source.port) for source in sources.values())
-    assert serve.out.splitlines() == [
-        ",".join(map(str, sources.values())),
-        "hosts = '127.0.0.1,127.0.0.1,127.0.0.1'",
-        f"ports = '{ports}'",
-    ]
-    (ended,) = [json.loads(line) for line in serve.err.splitlines() if "serve ended" in line]
-    assert (ended["groups"], ended["frames"], ended["rebuilt"]) == (6, 18, 0)
-
-
-def test_the_plainest_reader(raw, start):
-    record(raw, range(3))
-    serve = start(raw.bootstrap_servers, *QUICK)
-    readers = {name: SimpleReader(source) for name, source in serve.sources().items()}
-    for name, reader in readers.items():
-        images = reader.join()
-        assert [header["DATE-OBS"] for header, _ in images] == [
-            format_timestamp(at(second)).removesuffix("Z") for second in range(3)
-        ]
-        for second, (_, pixels) in enumerate(images):
-            np.testing.assert_array_equal(pixels, decode_window(raw.frame(at(second), name)).pixels)
-    assert serve.wait() == 0
 
 
 def test_a_range_of_some_sources(raw, start):

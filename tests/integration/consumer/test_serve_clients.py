@@ -1,0 +1,51 @@
+"""What clients of `trapline serve` get: when they may come, in which order frames reach them."""
+
+import json
+from contextlib import ExitStack
+
+import numpy as np
+
+from schemas.timestamp import format_timestamp
+from schemas.window import decode_window
+from tests.integration.consumer.test_serve import QUICK, digests
+from tests.support.frame_reader import FrameReader
+from tests.support.raw_topic import at
+from tests.support.serving import SimpleReader, record
+
+
+def test_two_clients_a_source_and_what_is_printed(raw, start):
+    record(raw, range(6))
+    serve = start(raw.bootstrap_servers, *QUICK, "--wait-for-clients", 2)
+    sources = serve.sources()
+    with ExitStack() as stack:
+        readers = [
+            stack.enter_context(FrameReader(source.host, source.port))
+            for source in sources.values()
+            for _ in range(2)
+        ]
+        got = [reader.wait_for_end() for reader in readers]
+    assert serve.wait() == 0
+    assert got[0::2] == got[1::2]
+    assert digests(dict(zip(sources, got[0::2], strict=True))) == raw.sent
+    ports = ",".join(str(source.port) for source in sources.values())
+    assert serve.out.splitlines() == [
+        ",".join(map(str, sources.values())),
+        "hosts = '127.0.0.1,127.0.0.1,127.0.0.1'",
+        f"ports = '{ports}'",
+    ]
+    (ended,) = [json.loads(line) for line in serve.err.splitlines() if "serve ended" in line]
+    assert (ended["groups"], ended["frames"], ended["rebuilt"]) == (6, 18, 0)
+
+
+def test_the_plainest_reader(raw, start):
+    record(raw, range(3))
+    serve = start(raw.bootstrap_servers, *QUICK)
+    readers = {name: SimpleReader(source) for name, source in serve.sources().items()}
+    for name, reader in readers.items():
+        images = reader.join()
+        assert [header["DATE-OBS"] for header, _ in images] == [
+            format_timestamp(at(second)).removesuffix("Z") for second in range(3)
+        ]
+        for second, (_, pixels) in enumerate(images):
+            np.testing.assert_array_equal(pixels, decode_window(raw.frame(at(second), name)).pixels)
+    assert serve.wait() == 0
