@@ -20,6 +20,11 @@ class Role(StrEnum):
     GROUPER = "grouper"
     CONSUMER = "consumer"
     AUDITOR = "auditor"
+    REPLAYER = "replayer"  # of the prefix that it writes to; it reads as a consumer of another one
+
+
+STANDING: Final = tuple(role for role in Role if role is not Role.REPLAYER)
+"""The roles around every prefix; a replayer belongs to a prefix that is there for copies alone."""
 
 
 class Resource(StrEnum):
@@ -139,6 +144,17 @@ RIGHTS: Final[Mapping[Role, tuple[Right, ...]]] = {
             "reads the grouper's committed offsets",
         ),
         _UNNAMED,
+    ),
+    Role.REPLAYER: (
+        _topic("groups", Operation.WRITE, why="publishes groups again, under this prefix"),
+        _topic("catalogue", Operation.WRITE, why="and their entries"),
+        Right(
+            Resource.TRANSACTIONAL_ID,
+            "{prefix}.groups-replay",
+            Match.LITERAL,
+            (Operation.WRITE,),
+            "each whole or not at all",
+        ),
     ),
 }
 """Role -> its rights. There is no other list."""

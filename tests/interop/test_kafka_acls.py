@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from runtime.acls import Role, acls
+from runtime.acls import STANDING, Role, acls
 from runtime.kafka import admin_client
 from runtime.settings import TraplineSettings
 from tests.interop.locked_jars import locked_jars
@@ -124,10 +124,15 @@ def assert_granted(admin, wanted):
 
 def test_every_line_grants_what_the_table_says_and_nothing_else(secured, admin, path_with_kafka_acls):
     lines = printed("--bootstrap-servers", secured.bootstrap_servers, "--topic-prefix", "lwa")
-    assert len(lines) == sum(1 for role in Role for _ in acls(role, "lwa"))
+    assert len(lines) == sum(1 for role in STANDING for _ in acls(role, "lwa"))
     for line in lines:
         run_line(line, path_with_kafka_acls)
-    assert_granted(admin, set().union(*(meant(role, [f"User:{role}"], "lwa") for role in Role)))
+    of_system = set().union(*(meant(role, [f"User:{role}"], "lwa") for role in STANDING))
+    assert_granted(admin, of_system)
+    of_replayer = ("--topic-prefix", "again", "--role", "replayer")
+    for line in printed("--bootstrap-servers", secured.bootstrap_servers, *of_replayer):
+        run_line(line, path_with_kafka_acls)
+    assert_granted(admin, of_system | meant(Role.REPLAYER, ["User:replayer"], "again"))
 
 
 def test_odd_names_and_a_login_go_through_a_shell(secured, admin, path_with_kafka_acls, tmp_path):

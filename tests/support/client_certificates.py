@@ -123,5 +123,29 @@ MIzyzTGkFNod1ehHNYLA1cRo/melXG+QwrLXjWu2qvhVXkl91QdnlpQnUrB8hfc=
 """,
             "dipole auditor 7f3a",
         ),
+        ClientCertificate(
+            "replayer",
+            """\
+-----BEGIN CERTIFICATE-----
+MIIBKDCBzgIUbdZXb6d0jmM2N/IGdQaa/dfClFwwCgYIKoZIzj0EAwIwGDEWMBQG
+A1UEAwwNdHJhcGxpbmUtdGVzdDAgFw0yNjExMzAwMTIwNTRaGA8yMTI1MDYyNDAx
+MjA1NFowEzERMA8GA1UEAwwIcmVwbGF5ZXIwWTATBgcqhkjOPQIBBggqhkjOPQMB
+BwNCAAQq74SVbFUHdg4+e2eZkTFyWBA2fX4CBt6jZapEbqYx1GJjmkyxy8szh1Yo
+rmOhOHpiEXfNf3iqOeTrmgaIfn6+MAoGCCqGSM49BAMCA0kAMEYCIQDzQHI0x8HE
+87iaCAR4ouJFcr2viO4IjFyahviuL3q+TwIhANdieGFm1hhLWDQVxrJzdfRV9nj+
+BC6dT5WBMYzxkURL
+-----END CERTIFICATE-----
+""",
+            """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHeMEkGCSqGSIb3DQEFDTA8MBsGCSqGSIb3DQEFDDAOBAiWIhSAeIHKwAICCAAw
+HQYJYIZIAWUDBAEqBBDpagMcEMCZUkiMQOWEhjn5BIGQDSkjebLA29C3yBYurxzE
+WMqAyjL/fXKJFh5lu7u4RXOz3h+FazPrTdvP3h7Ev1P0dPiJw0Up5UcC+lFdbsXO
+vpuPwX9iq77y+TJKkY0wbuFDcn1Cc89SLu83FNq944J5YxpxW5FSmKYP8VMt6WR6
+tlkbEngy72OxU9Av6VijpcvSUgu8zV2yddcVltlsyMVK
+-----END ENCRYPTED PRIVATE KEY-----
+""",
+            "dipole replayer 7f3a",
+        ),
     )
 }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import click
 
-from runtime.acls import Role, acls, kafka_acls_command
+from runtime.acls import STANDING, Role, acls, kafka_acls_command
 from runtime.options import settings_options
 from runtime.topic_check import Finding, Severity
 from runtime.topic_settings import TopicsSettings
@@ -105,6 +105,8 @@ def _principal_option(role: Role) -> Callable[[Callable[..., None]], Callable[..
         trapline topics acls --role grouper --principal User:CN=grouper,O=observatory
         # readers with consumer groups of their own: night-watch, and all that begin with lab-
         trapline topics acls --role consumer --reader-group night-watch --reader-group 'lab-*'
+        # who may replay to the prefix again, and is a consumer of what is read
+        trapline topics acls --topic-prefix again --role replayer --principal User:anna
     """,
 )
 @click.option(
@@ -112,7 +114,7 @@ def _principal_option(role: Role) -> Callable[[Callable[..., None]], Callable[..
     "roles",
     type=click.Choice([role.value for role in Role]),
     multiple=True,
-    help="Only these; may be given several times.  [default: all]",
+    help=f"Only these; may be given several times.  [default: {', '.join(STANDING)}]",
 )
 @click.option(
     "--principal",
@@ -126,6 +128,7 @@ def _principal_option(role: Role) -> Callable[[Callable[..., None]], Callable[..
 @_principal_option(Role.GROUPER)
 @_principal_option(Role.CONSUMER)
 @_principal_option(Role.AUDITOR)
+@_principal_option(Role.REPLAYER)
 @click.option(
     "--reader-group",
     "reader_groups",
@@ -152,7 +155,8 @@ def print_acls(
     """Print the least rights that each role needs, as kafka-acls.sh commands, one a line.
 
     Nothing is changed: run the lines as Kafka's administrator. They suffice for a Kafka that refuses
-    whatever is not granted (allow.everyone.if.no.acl.found=false).
+    whatever is not granted (allow.everyone.if.no.acl.found=false). A replayer writes to a prefix of copies:
+    its rights are printed only where it is asked for, with that --topic-prefix.
     """
     wanted = tuple(Role(role) for role in dict.fromkeys(roles))
     given = {role: of_roles[f"{role}_principal"] for role in Role}
@@ -161,7 +165,7 @@ def print_acls(
             raise click.UsageError("--principal needs one --role; or name each: --grouper-principal, ...")
         given[wanted[0]] += principals
     named = tuple(role for role in Role if given[role])
-    for role in wanted or named or tuple(Role):
+    for role in wanted or named or STANDING:
         for acl in acls(
             role, settings.topic_prefix, grouper_group=settings.grouper_group_id, reader_groups=reader_groups
         ):

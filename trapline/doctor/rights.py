@@ -6,7 +6,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # public, but not in its __all__
 
-from runtime.acls import Operation, Resource, Role, acls
+from runtime.acls import STANDING, Operation, Resource, Role, acls
 from runtime.kafka import answered, kafka_error
 from runtime.kafka_rights import DENIED
 from trapline.doctor.outcome import Outcome, failure, warning
@@ -27,7 +27,7 @@ def rights(subject: Subject, roles: Collection[Role]) -> Outcome:
     Rights on transactional ids cannot be asked for; the probe tries them.
     """
     held = _held(subject)
-    lacks = {role: _lacks(subject, role, held) for role in Role}
+    lacks = {role: _lacks(subject, role, held) for role in dict.fromkeys((*STANDING, *roles))}
     able = [role.value for role, lacking in lacks.items() if not lacking]
     who = subject.settings.security_protocol
     summary = f"login by {who}; suffices for: {', '.join(able) or 'none of the roles'}"

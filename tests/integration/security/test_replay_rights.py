@@ -1,9 +1,9 @@
-"""What who replays needs besides the rights of a consumer, as docs/security.md says it: no less, no more."""
+"""Who replays is a consumer of what is read and a replayer of what is written: enough, and each is needed."""
 
 import pytest
 
 from consumer.settings import ConsumerSettings
-from runtime.acls import Acl, Match, Operation, Resource, Role
+from runtime.acls import Resource, Role, acls
 from tests.support import rights
 from tests.support.group_topics import settle
 from tests.support.groups_reader import read_groups
@@ -13,24 +13,24 @@ from trapline import cli
 
 WAY = "scram"
 READ, WRITTEN = "replay-from", "replay-to"
+# As a consumer it joins no consumer group.
 RIGHTS = {
-    f"{WRITTEN}.groups": Resource.TOPIC,
-    f"{WRITTEN}.catalogue": Resource.TOPIC,
-    f"{WRITTEN}.groups-replay": Resource.TRANSACTIONAL_ID,
+    acl.name: acl
+    for acl in (*acls(Role.CONSUMER, READ), *acls(Role.REPLAYER, WRITTEN))
+    if acl.resource is not Resource.GROUP or acl.name == f"{READ}.unnamed"
 }
 
 
 def binding(name):
-    acl = Acl(RIGHTS[name], name, Match.LITERAL, (Operation.WRITE,))
-    return rights.binding(acl, Operation.WRITE, principal(Role.CONSUMER, WAY))
+    (operation,) = RIGHTS[name].operations
+    return rights.binding(RIGHTS[name], operation, principal(Role.REPLAYER, WAY))
 
 
 @pytest.fixture(scope="module")
 def kafka_servers(roles, make_topics):
-    """Two groups to be replayed, and a consumer who may."""
+    """Two groups to be replayed, and a user who may."""
     make_topics(READ)
     make_topics(WRITTEN)
-    roles.grant(READ, WAY)
     rights.grant(roles.admin, {binding(name) for name in RIGHTS})
     settings = ConsumerSettings(bootstrap_servers=roles.kafka.bootstrap_servers, topic_prefix=READ)
     GroupPublisher(settings).run(2)
@@ -40,8 +40,8 @@ def kafka_servers(roles, make_topics):
 
 @pytest.fixture
 def replay(roles, monkeypatch, capsys):
-    """Runs it as this consumer; gives its status and the last line that it says."""
-    for name, value in environment(roles.settings(Role.CONSUMER, WAY)).items():
+    """Runs it as this user; gives its status and the last line that it says."""
+    for name, value in environment(roles.settings(Role.REPLAYER, WAY)).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TRAPLINE_TOPIC_PREFIX", READ)
 

@@ -2,7 +2,18 @@ import shlex
 
 import pytest
 
-from runtime.acls import RIGHTS, Acl, Match, Operation, Resource, Role, acls, kafka_acls_command, rights_on
+from runtime.acls import (
+    RIGHTS,
+    STANDING,
+    Acl,
+    Match,
+    Operation,
+    Resource,
+    Role,
+    acls,
+    kafka_acls_command,
+    rights_on,
+)
 from runtime.kafka import log_consumer
 from runtime.settings import TraplineSettings
 from schemas.errors import TopicNameError
@@ -29,7 +40,14 @@ def test_only_the_connector_writes_raw_and_only_the_grouper_groups():
         (acl.name, role) for role in Role for acl in acls(role, "lwa") if Operation.WRITE in acl.operations
     }
     assert {role for name, role in writers if name == "lwa.raw"} == {Role.CONNECTOR}
-    assert {role for name, role in writers if name in ("lwa.groups", "lwa.catalogue")} == {Role.GROUPER}
+    groups = {role for name, role in writers if name in ("lwa.groups", "lwa.catalogue")}
+    assert groups & set(STANDING) == {Role.GROUPER}
+    assert groups - set(STANDING) == {Role.REPLAYER}
+
+
+def test_a_replayer_has_a_transactional_id_that_no_grouper_can_have():
+    assert of(Role.REPLAYER, Resource.TRANSACTIONAL_ID) == [("lwa.groups-replay", Match.LITERAL)]
+    assert not "lwa.groups-replay".startswith(of(Role.GROUPER, Resource.TRANSACTIONAL_ID)[0][0])
 
 
 def test_the_groupers_consumer_group_and_transactional_ids():
@@ -84,5 +102,7 @@ def test_the_command_is_one_line_and_quoted():
 
 
 def test_who_needs_what_on_a_topic():
-    assert rights_on("lwa.catalogue") == "grouper: READ and WRITE, consumer: READ, auditor: READ"
+    assert rights_on("lwa.catalogue") == (
+        "grouper: READ and WRITE, consumer: READ, auditor: READ, replayer: WRITE"
+    )
     assert rights_on("somebody.elses") == ""

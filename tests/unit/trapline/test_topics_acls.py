@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from runtime.acls import Role, acls
+from runtime.acls import STANDING, Role, acls
 from trapline import cli
 
 
@@ -20,12 +20,23 @@ def after(line, option):
     return [words[at + 1] for at, word in enumerate(words) if word == option]
 
 
-def test_all_roles_by_default(lines):
+def test_all_roles_but_a_replayer_by_default(lines):
     found = lines("--bootstrap-servers", "kafka:9093", "--topic-prefix", "lwa")
-    assert len(found) == sum(len(list(acls(role, "lwa"))) for role in Role)
+    assert len(found) == sum(len(list(acls(role, "lwa"))) for role in STANDING)
     assert {after(line, "--bootstrap-server")[0] for line in found} == {"kafka:9093"}
     principals = {principal for line in found for principal in after(line, "--allow-principal")}
-    assert principals == {f"User:{role}" for role in Role}
+    assert principals == {f"User:{role}" for role in STANDING}
+
+
+@pytest.mark.parametrize(
+    "how", [["--role", "replayer", "--principal", "User:anna"], ["--replayer-principal", "User:anna"]]
+)
+def test_a_replayer_where_it_is_asked_for(lines, how):
+    found = lines("--topic-prefix", "again", *how)
+    assert [after(line, "--operation") for line in found] == [["Write"]] * 3
+    assert [after(line, "--topic") for line in found] == [["again.groups"], ["again.catalogue"], []]
+    assert after(found[2], "--transactional-id") == ["again.groups-replay"]
+    assert {after(line, "--allow-principal")[0] for line in found} == {"User:anna"}
 
 
 def test_the_bootstrap_servers_of_the_environment(lines, monkeypatch):
