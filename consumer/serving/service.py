@@ -1,4 +1,7 @@
-"""`trapline serve`: looks at the range, opens the ports, and plays until the end or until asked to stop."""
+"""`trapline serve`: looks at the range, opens the ports, and plays until the end or until asked to stop.
+
+Where the sources are named, the ports are opened first of all: a client may come while that is done.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -107,6 +110,7 @@ class ServeService:
         self._announce = announce
         self._on_played = on_played
         self._servers: ImageServers | None = None
+        self._serving = False
         self._history: History | None = None
         self._programme: Programme | None = None
         self._starts: dict[int, int] = {}  # by partition: where what comes from now on begins
@@ -115,7 +119,7 @@ class ServeService:
 
     def problem(self) -> str | None:
         """Why it does not serve, or serves no more; None while all is well."""
-        return None if self._servers is None else self._servers.heartbeat.problem()
+        return self._servers.heartbeat.problem() if self._serving and self._servers is not None else None
 
     def not_ready(self) -> str | None:
         """Why clients cannot connect; None where they can."""
@@ -153,10 +157,14 @@ class ServeService:
 
         Raises:
             NothingFoundError: as `look`.
-            PortError: a port cannot be had.
+            PortError: a port cannot be had; with named sources that comes before anything of Kafka.
             StreamError: Kafka was away for longer than `broker_wait_s`, or refuses; a topic does not exist.
         """
-        with ExitStack() as stack:
+        with ExitStack() as ports, ExitStack() as stack:
+            servers = ImageServers(lambda source, number: metrics.CLIENTS.labels(source).set(number))
+            ports.callback(servers.close)
+            if self._where.sources:
+                self._listen(servers, self._where.sources)
             history = History(self._settings)
             self._history = history
             stack.callback(history.close)
@@ -170,14 +178,17 @@ class ServeService:
                 tail = CatalogueTail(self._settings, history.partitions)
                 stack.callback(tail.close)
             metrics.touch(programme.orders)
-            servers = ImageServers(lambda source, number: metrics.CLIENTS.labels(source).set(number))
-            with ExitStack() as ports:
-                ports.callback(servers.close)
-                servers.listen(self._settings.serve_host, self._settings.serve_port, programme.orders)
-                self._servers = servers
-                self._tell(programme, servers.sources(programme.orders))
-                ports.pop_all()  # from here on the thread that serves closes them
+            if not self._where.sources:
+                self._listen(servers, programme.orders)
+            self._tell(programme, servers.sources(programme.orders))
+            ports.pop_all()  # from here on the thread that serves closes them
             self._play(_Source(history, tail, stack.pop_all()), programme, servers, shutdown)
+
+    def _listen(self, servers: ImageServers, sources: Iterable[str]) -> None:
+        servers.listen(self._settings.serve_host, self._settings.serve_port, sources)
+        self._servers = servers
+        ports = [port.number for port in servers.ports.values()]
+        log.info("listening", host=self._settings.serve_host, first_port=ports[0], ports=len(ports))
 
     def _look(self, history: History, shutdown: Shutdown) -> Programme:
         history.require_topic(self._settings.topics.raw)  # the frames come from there
@@ -233,6 +244,8 @@ class ServeService:
             settings.serve_drop_stalled_s,
         )
         player = Player(plan, servers, ahead, self.counts, self._note)
+        servers.heartbeat.beat()
+        self._serving = True
         thread = threading.Thread(target=self._serve, args=(player,), name="servers", daemon=True)
         thread.start()
         try:

@@ -9,8 +9,10 @@ from schemas.timestamp import format_timestamp
 from schemas.window import decode_window
 from tests.integration.consumer.test_serve import QUICK, digests
 from tests.support.frame_reader import FrameReader
-from tests.support.raw_topic import at
+from tests.support.raw_topic import RawTopic, at
 from tests.support.serving import SimpleReader, record
+from tests.support.waiting import wait_until
+from trapline.embedded.ports import HOST, free_port
 
 
 def test_two_clients_a_source_and_what_is_printed(raw, start):
@@ -49,3 +51,29 @@ def test_the_plainest_reader(raw, start):
         for second, (_, pixels) in enumerate(images):
             np.testing.assert_array_equal(pixels, decode_window(raw.frame(at(second), name)).pixels)
     assert serve.wait() == 0
+
+
+def test_ports_of_named_sources_are_open_before_kafka_answers(own_kafka, topic_prefix, start):
+    raw = RawTopic(own_kafka.bootstrap_servers, topic_prefix).create()
+    record(raw, range(4))
+    port = free_port()
+
+    def connected() -> FrameReader | None:
+        try:
+            return FrameReader(HOST, port)
+        except ConnectionRefusedError:
+            return None
+
+    own_kafka.pause()
+    try:
+        serve = start(own_kafka.bootstrap_servers, *QUICK, "--sources", "sb1", "--port", port)
+        reader = wait_until(connected, lambda: f"a port: {serve.err}", 60)
+        assert "serving" not in [json.loads(line)["event"] for line in serve.err.splitlines()]
+        assert serve.out == ""
+    finally:
+        own_kafka.resume()
+    with reader:
+        frames = reader.wait_for_end()
+    assert serve.wait() == 0
+    assert digests({"sb1": frames}) == {key: digest for key, digest in raw.sent.items() if key[1] == "sb1"}
+    assert serve.sources()["sb1"].port == port
