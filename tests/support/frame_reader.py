@@ -14,12 +14,14 @@ class FrameReader:
 
     Attributes:
         events: frames and skipped bytes so far.
+        bytes_read: so many came, of frames that are not whole, too.
         ended: the stream has ended or broken.
         error: what broke it, if anything did.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.events: list[Frame | Skipped] = []
+        self.bytes_read = 0
         self.ended = threading.Event()
         self.error: OSError | None = None
         self._socket = socket.create_connection((host, port), timeout=timeout_s(60))
@@ -70,6 +72,7 @@ class FrameReader:
         decoder = FrameDecoder()
         try:
             while count := self._socket.recv_into(decoder.get_buffer()):
+                self.bytes_read += count
                 decoder.received(count)
                 while event := decoder.next_event():
                     self.events.append(event)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from astropy.io.fits import Header
@@ -117,6 +118,31 @@ class Serve:
         with stream:
             for line in stream:
                 self._output[number] += line
+
+
+class SlowClient:
+    """Takes as many bytes of one server as it is told to; its end of the connection holds few more."""
+
+    def __init__(self, source: ServerSource) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        self._socket.settimeout(timeout_s(60))
+        self._socket.connect((source.host, source.port))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+
+    def take(self, count: int) -> bytes:
+        """The next so many bytes."""
+        data = bytearray()
+        while len(data) < count:
+            part = self._socket.recv(count - len(data))
+            assert part, "the stream ended"
+            data += part
+        return bytes(data)
 
 
 class SimpleReader:
