@@ -16,9 +16,7 @@
 """
 
 import time
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, overload
@@ -27,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.catalogue import CatalogueRecord
+from consumer.catalogue_table import catalogue_table
 from consumer.errors import ImagesGoneError, RangeError
 from consumer.export import Exporter
 from consumer.group import Group
 from consumer.group_range import GroupRange, TimeLike, group_range, parse_time
 from consumer.history import Gone, History, readable_entry
-from consumer.revisions import FIRST_PUBLICATION
+from consumer.past_places import Places, find_places
 from consumer.selection import Revisions
 from consumer.settings import ConsumerSettings, settings_with
 from schemas.timestamp import format_timestamp
@@ -127,19 +126,19 @@ class PastGroups(Sequence[Group]):
         self,
         history: History,
         where: GroupRange,
-        places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
+        places: Places,
     ) -> None:
         """As `open_groups` makes it.
 
         Args:
             history: where to read; closed with this object.
             where: its sources hold for each group.
-            places: timestamps (µs, ascending, or descending where it was reversed), offsets in the
-                catalogue, partitions; one each a group.
+            places: where the groups are described, in the order of time, or reversed.
         """
         self._history = history
         self._where = where
-        self._times_us, self._offsets, self._partitions = places
+        self._places = places
+        self._times_us = places.times_us
 
     @classmethod
     def found(
@@ -150,35 +149,7 @@ class PastGroups(Sequence[Group]):
         Raises:
             StreamError: Kafka went away, or refuses to be read.
         """
-        times, offsets, partitions, numbers = array("q"), array("q"), array("i"), array("i")
-        newest: dict[int, int] = {}  # by timestamp, of those that were published again
-        for record in history.find(replace(where, limit=None)):
-            number = _revision(record)
-            if number > 1:
-                if revisions is Revisions.FIRST:
-                    continue
-                newest[record.timestamp_us] = max(number, newest.get(record.timestamp_us, 1))
-            times.append(record.timestamp_us)
-            offsets.append(record.offset)
-            partitions.append(record.partition)
-            numbers.append(number)
-            if revisions is not Revisions.LAST and len(times) == where.limit:
-                break
-        times_us = np.array(times, dtype=np.int64)
-        meant = np.arange(len(times))
-        if revisions is Revisions.LAST and newest:
-            meant = np.array(_with_newest(times, numbers, newest), dtype=np.int64)
-        meant = meant[: where.limit]
-        order = meant[np.argsort(times_us[meant], kind="stable")]
-        return cls(
-            history,
-            where,
-            (
-                times_us[order],
-                np.array(offsets, dtype=np.int64)[order],
-                np.array(partitions, dtype=np.int32)[order],
-            ),
-        )
+        return cls(history, where, find_places(history, where, revisions))
 
     @property
     def gone(self) -> Gone:
@@ -226,10 +197,10 @@ class PastGroups(Sequence[Group]):
         if isinstance(index, slice):
             self._check_times(index)
             chosen = slice(self._place(index.start), self._place(index.stop), index.step)
-            places = (self._times_us[chosen], self._offsets[chosen], self._partitions[chosen])
-            return PastGroups(self._history, self._where, places)
+            return PastGroups(self._history, self._where, self._places.part(chosen))
         number = range(len(self))[index]
-        for record in self._history.at(int(self._partitions[number]), [int(self._offsets[number])]):
+        partition, offset = self._places.at(number)
+        for record in self._history.at(partition, [offset]):
             group = self._history.read(record, self._where)
             if group is not None:
                 return group
@@ -306,18 +277,8 @@ class PastGroups(Sequence[Group]):
         Raises:
             StreamError: Kafka went away, or refuses to be read.
         """
-        from astropy.table import Table  # noqa: PLC0415 - astropy only where it is used
-        from astropy.time import Time  # noqa: PLC0415 - the same
-
         oldest = {p: self._history.oldest_image(p) for p in self._history.partitions}
-        rows = [
-            row for _, record in self._records() if (row := _row(record, self._where, oldest)) is not None
-        ]
-        table = Table(rows=rows, names=[name for name, _ in _COLUMNS], dtype=[kind for _, kind in _COLUMNS])
-        for name in ("time", "received"):
-            times = np.asarray(table[name], dtype=np.int64).astype("datetime64[us]")
-            table[name] = Time(times, format="datetime64", scale="utc")
-        return table
+        return catalogue_table((record for _, record in self._records()), self._where, oldest)
 
     def to_fits(self, folder: Path | str, one_file_per: Literal["group", "image"] = "group") -> list[Path]:
         """Write these groups as FITS files, as `trapline export` does: finished ones are not written again.
@@ -360,7 +321,7 @@ class PastGroups(Sequence[Group]):
             numbers: dict[tuple[int, int], int] = {}
             offsets: dict[int, list[int]] = {}
             for number in range(start, min(start + CHUNK, len(self))):
-                partition, offset = int(self._partitions[number]), int(self._offsets[number])
+                partition, offset = self._places.at(number)
                 numbers[partition, offset] = number
                 offsets.setdefault(partition, []).append(offset)
             found = {
@@ -369,59 +330,3 @@ class PastGroups(Sequence[Group]):
                 for record in self._history.at(partition, sorted(wanted))
             }
             yield from sorted(found.items(), key=lambda item: item[0])
-
-
-def _with_newest(times: Sequence[int], numbers: Sequence[int], newest: Mapping[int, int]) -> list[int]:
-    """Places of what is handed out: of what was published again the newest, in the place of the first."""
-    latest = {at: place for place, at in enumerate(times) if numbers[place] == newest.get(at)}
-    pending = dict(latest)
-    return [pending.pop(at, place) for place, at in enumerate(times) if at not in latest or at in pending]
-
-
-def _revision(record: CatalogueRecord) -> int:
-    """Which publication of its timestamp an entry is of; 1 also where it is none and can't say."""
-    if FIRST_PUBLICATION in record.value:
-        return 1
-    entry = readable_entry(record)
-    return 1 if entry is None else entry.revision
-
-
-_COLUMNS: Final = (
-    ("time", "i8"),
-    ("group_id", "U64"),
-    ("revision", "i4"),
-    ("complete", "?"),
-    ("closed_by", "U9"),
-    ("images", "i4"),
-    ("expected", "i4"),
-    ("missing", "O"),
-    ("received", "i8"),
-    ("partition", "i4"),
-    ("first_offset", "i8"),
-    ("last_offset", "i8"),
-    ("has_images", "?"),
-)
-
-
-def _row(record: CatalogueRecord, where: GroupRange, oldest: Mapping[int, int]) -> tuple[Any, ...] | None:
-    entry = readable_entry(record)
-    if entry is None:
-        return None
-    members = [each for each in entry.members if not where.sources or each.source in where.sources]
-    there = {member.source for member in members}
-    missing = tuple(name for name in where.sources if name not in there) if where.sources else entry.missing
-    return (
-        entry.timestamp_us,
-        entry.group_id,
-        entry.revision,
-        not missing if where.sources else entry.complete,
-        entry.closed_by.value,
-        len(members),
-        len(where.sources or entry.expected),
-        ",".join(missing),
-        max((member.receive_time_us for member in members), default=entry.timestamp_us),
-        record.partition,
-        entry.first_offset,
-        entry.last_offset,
-        entry.first_offset >= oldest[record.partition],
-    )
