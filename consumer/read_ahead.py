@@ -81,6 +81,11 @@ class ReadAhead:
         return None
 
     @property
+    def over(self) -> bool:
+        """The range has ended, or the stream is closed: nothing more can come."""
+        return self._ended or self.closing.is_set()
+
+    @property
     def starts(self) -> dict[int, int]:
         """By partition, the offset at which reading it began last."""
         with self._changed:

@@ -7,15 +7,13 @@ from typing import Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from consumer.settings import ConsumerSettings
 from runtime.kafka import LogConsumer, log_consumer, require_topic
 from runtime.message_headers import message_headers
-from runtime.settings import TraplineSettings
 from schemas.errors import RejectReason, SchemaError, TraplineError
 from schemas.header_fields import KafkaHeaders
 from schemas.record_headers import RejectHeaders
 
-_ASK_S: Final = 10.0
-_STALL_S: Final = 30.0  # a broker that answers nothing for so long is away
 _FETCH_WAIT_MS: Final = 20  # each look ends at the end of what was asked for
 _FIRST_LOOK_BACK: Final = 64  # offsets; transaction markers and aborted records lie between rejects
 # What librdkafka gets over by itself.
@@ -84,8 +82,9 @@ class Rejects:
         KafkaException: it stopped answering in the middle.
     """
 
-    def __init__(self, settings: TraplineSettings) -> None:
-        """Connect."""
+    def __init__(self, settings: ConsumerSettings) -> None:
+        """Connect; Kafka may be away for `broker_wait_s`, now and later."""
+        self._wait_s = settings.broker_wait_s
         self._topic = settings.topics.rejects
         self._consumer: LogConsumer = log_consumer(
             settings,
@@ -95,7 +94,7 @@ class Rejects:
             fetch_wait_ms=_FETCH_WAIT_MS,
         )
         try:
-            self._partitions = require_topic(self._consumer.admin, self._topic, _ASK_S)
+            self._partitions = require_topic(self._consumer.admin, self._topic, self._wait_s)
         except BaseException:
             self.close()
             raise
@@ -154,7 +153,7 @@ class Rejects:
 
     def _bounds(self, partition: int) -> tuple[int, int]:
         low, end = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, partition), timeout=_ASK_S, cached=False
+            TopicPartition(self._topic, partition), timeout=self._wait_s, cached=False
         )
         return low, end
 
@@ -167,8 +166,9 @@ class Rejects:
             while True:
                 message = self._consumer.poll(0.5)
                 if message is None:
-                    if time.monotonic() - heard_s > _STALL_S:
-                        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the same
+                    if time.monotonic() - heard_s > self._wait_s:
+                        away = self._consumer.state.last_error
+                        raise KafkaException(away or KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the same
                     continue
                 error = message.error()
                 offset = cast("int", message.offset())

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
 
+from consumer.errors import BrokerUnreachableError
 from consumer.fetcher import Fetcher, Plan
 from consumer.group import Group
 from consumer.group_order import Merge
@@ -16,8 +17,11 @@ from consumer.range_end import is_past
 from consumer.selection import Require, Revisions, Selection, parse_require
 from consumer.settings import ConsumerSettings, settings_with
 from consumer.start import Start, parse_start
+from runtime.errors import KafkaUnavailableError
+from runtime.kafka import admin_client, require_kafka
 
 COMMIT_S = 30.0
+_ANSWER_S = 10.0  # an idle time-out that has passed asks no longer than this whether Kafka is there
 
 
 class GroupStream(Iterator[Group]):
@@ -90,7 +94,8 @@ class GroupStream(Iterator[Group]):
             on_gap: instead of that setting.
             max_groups: end after so many.
             timeout_s: end so many seconds from now.
-            idle_timeout_s: end where no group came for so many seconds.
+            idle_timeout_s: end where no group came for so many seconds; where that is because Kafka does
+                not answer, by BrokerUnreachableError.
 
         Raises:
             SettingsError: a setting is wrong.
@@ -111,8 +116,9 @@ class GroupStream(Iterator[Group]):
             start, max_groups = where.start, where.limit if max_groups is None else max_groups
         where = where or GroupRange()
         selection = Selection(parse_require(require), Revisions(revisions), where)
+        self._settings = settings_with(settings, overrides)
         plan = Plan(
-            settings=settings_with(settings, overrides),
+            settings=self._settings,
             group_id=group_id,
             static_id=static_id,
             start=parse_start(start or ("end" if group_id is None else "beginning")),
@@ -158,7 +164,10 @@ class GroupStream(Iterator[Group]):
             raise StopIteration
         group = self._groups.take(self._take_until_s())
         if group is None:
-            self.close()
+            try:
+                self._require_kafka()
+            finally:
+                self.close()
             raise StopIteration
         self._groups_left -= 1
         self._in_hand = group
@@ -199,6 +208,20 @@ class GroupStream(Iterator[Group]):
         if self._in_hand is not None:
             self._groups.finish(self._in_hand)
             self._in_hand = None
+
+    def _require_kafka(self) -> None:
+        """See that no group came because there is none, and not because nobody answers.
+
+        Raises:
+            BrokerUnreachableError: nobody does.
+        """
+        if self._idle_timeout_s is None or self._groups.over:
+            return
+        try:
+            # Through a client of its own: the stream's belongs to the reading thread.
+            require_kafka(admin_client(self._settings), min(self._settings.broker_wait_s, _ANSWER_S))
+        except KafkaUnavailableError as error:
+            raise BrokerUnreachableError(f"no group for {self._idle_timeout_s:g} s: {error}") from error
 
     def _take_until_s(self) -> float | None:
         idle_s = None if self._idle_timeout_s is None else time.monotonic() + self._idle_timeout_s

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from runtime.kafka_errors import explain
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -99,7 +100,10 @@ class ClientState:
         now_s = time.monotonic()
         if now_s - self._logged_s.get(error.code(), -_QUIET_S) >= _QUIET_S:
             self._logged_s[error.code()] = now_s
-            self._log("Kafka client reports an error", error=error.name(), cause=error.str())
+            # Without any broker the client can only go on trying; what helps is somebody else's to do.
+            away = error.code() == KafkaError._ALL_BROKERS_DOWN
+            cause = explain(error) if away else error.str()
+            self._log("Kafka client reports an error", error=error.name(), cause=cause)
         if self._on_error is not None:
             self._on_error(error)
 

@@ -9,7 +9,8 @@ TIME = "2026-11-23T10:00:00"
 class ReadingVerb:
     """How a verb is called, and what it has to say.
 
-    In `args`, {folder} stands for a folder of the test's own, {to} for a second prefix, {time} for a time.
+    In `args`, {folder} stands for a folder of the test's own, {to} for a second prefix, {copy} for a topic of
+    any name, {time} for a time.
 
     Attributes:
         args: what reads the topics from their beginning, and ends.
@@ -17,6 +18,7 @@ class ReadingVerb:
         missing: words where the topics do not exist; the status is 1.
         wrong: words where a time is none, or, where it takes no time, another option is wrong: status 2.
         wrong_args: instead of `args`, for that.
+        dying_args: instead of `args`, where Kafka dies; the status is 1 then.
     """
 
     args: tuple[str, ...]
@@ -24,6 +26,17 @@ class ReadingVerb:
     missing: str
     wrong_args: tuple[str, ...]
     wrong: str
+    dying_args: tuple[str, ...] = ()
+
+    @property
+    def needs_prefix(self) -> bool:
+        """Whether the topics of {to} have to be there."""
+        return "{to}" in self.args
+
+    @property
+    def needs_topic(self) -> bool:
+        """Whether {copy} has to be there."""
+        return "{copy}" in self.args
 
     def filled(self, args: tuple[str, ...], **names: object) -> list[str]:
         """Arguments with the names filled in."""
@@ -40,12 +53,35 @@ READING_VERBS = {
         missing=_NO_TOPIC,
         wrong_args=("tail", "--from", "noon-ish"),
         wrong=_NO_TIME,
+        # Without --idle-timeout it waits for Kafka.
+        dying_args=("tail", "--beginning", "--idle-timeout", "4"),
     ),
     "export": ReadingVerb(
         args=("export", "{folder}"),
         empty=(3, "has no group yet"),
         missing=_NO_TOPIC,
         wrong_args=("export", "--from", "noon-ish", "{folder}"),
+        wrong=_NO_TIME,
+    ),
+    "replay": ReadingVerb(
+        args=("replay", "--speed", "max"),
+        empty=(3, "has no group yet"),
+        missing=_NO_TOPIC,
+        wrong_args=("replay", "--from", "noon-ish"),
+        wrong=_NO_TIME,
+    ),
+    "replay --to-topic": ReadingVerb(
+        args=("replay", "--speed", "max", "--to-topic", "{copy}"),
+        empty=(3, "has no group yet"),
+        missing=_NO_TOPIC,
+        wrong_args=("replay", "--to-topic", "a b"),
+        wrong="Kafka allows",
+    ),
+    "serve": ReadingVerb(
+        args=("serve", "--speed", "max", "--port", "0", "--wait-for-clients", "0"),
+        empty=(3, "has no group yet"),
+        missing=_NO_TOPIC,
+        wrong_args=("serve", "--from", "noon-ish"),
         wrong=_NO_TIME,
     ),
     "stats": ReadingVerb(
@@ -89,6 +125,13 @@ READING_VERBS = {
         missing=_NO_TOPIC,
         wrong_args=("rejects", "list", "--reason", "nothing"),
         wrong="--reason",
+    ),
+    "rejects show": ReadingVerb(
+        args=("rejects", "show", "0:0"),
+        empty=(1, "there is no reject at 0:0"),
+        missing=_NO_TOPIC,
+        wrong_args=("rejects", "show", "first"),
+        wrong="is not PARTITION:OFFSET",
     ),
     "regroup": ReadingVerb(
         args=("regroup", "--to-prefix", "{to}"),

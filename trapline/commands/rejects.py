@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from consumer.rejects import Reject, Rejects, Wanted
+from consumer.settings import OF_READING_AHEAD, OF_STREAMS, ConsumerSettings
 from runtime.options import settings_options
-from runtime.settings import TraplineSettings
 from schemas.errors import RejectReason
 from schemas.timestamp import format_timestamp
 from trapline.verb import Verb, VerbGroup
 
-_NOT_HERE = ("sources", "http_host", "http_port")
+_NOT_HERE = ("sources", "http_host", "http_port", *OF_STREAMS, *OF_READING_AHEAD)
 
 
 @click.group(
@@ -52,9 +52,9 @@ def command() -> None:
 )
 @click.option("--last", type=click.IntRange(min=0), metavar="N", help="Only the last N of those.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a reject instead of a line for people.")
-@settings_options(TraplineSettings, exclude=_NOT_HERE)
+@settings_options(ConsumerSettings, exclude=_NOT_HERE)
 def list_(
-    settings: TraplineSettings,
+    settings: ConsumerSettings,
     *,
     reasons: tuple[str, ...],
     sources: tuple[str, ...],
@@ -104,9 +104,13 @@ def _place(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[int
     metavar="FILE",
     help="Write the bytes to this file: the frame as it was sent, or the first bytes of what is none.",
 )
-@settings_options(TraplineSettings, exclude=_NOT_HERE)
-def show(settings: TraplineSettings, *, place: tuple[int, int], write_path: Path | None) -> None:
-    """Print one reject with all its headers, and write its bytes to a file if asked to."""
+@settings_options(ConsumerSettings, exclude=_NOT_HERE)
+def show(settings: ConsumerSettings, *, place: tuple[int, int], write_path: Path | None) -> None:
+    """Print one reject with all its headers, and write its bytes to a file if asked to.
+
+    \b
+    Exit status: 0 done; 1 an error, or there is none at this place; 2 a wrong option.
+    """  # noqa: D301 - click's mark, not an escape
     with _rejects(settings) as rejects:
         reject = rejects.at(*place)
     for name, text in _facts(reject):
@@ -122,7 +126,7 @@ def show(settings: TraplineSettings, *, place: tuple[int, int], write_path: Path
 
 
 @contextmanager
-def _rejects(settings: TraplineSettings) -> Iterator[Rejects]:
+def _rejects(settings: ConsumerSettings) -> Iterator[Rejects]:
     with closing(Rejects(settings)) as rejects:
         yield rejects
 

@@ -85,7 +85,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "--idle-timeout",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Stop when no group came for so long.",
+    help="Stop when no group came for so long; if Kafka does not answer then, that is an error.",
 )
 @click.option(
     "--group-id",
@@ -126,8 +126,12 @@ def command(
     The line: timestamp, how many images of how many, seconds from the arrival of the last frame until
     now, where the group lies, what is missing, which revision it is if not the first. Starts with the next
     group, unless told otherwise. Ends by Ctrl-C, SIGTERM, a limit, or with --to once all before it is
-    printed: what is there of a range that is past, else until each partition has come to that time.
-    """
+    printed: what is there of a range that is past, else until each partition has come to that time. A Kafka
+    that goes away while it reads is waited for, and that is said.
+
+    \b
+    Exit status: 0 ended, also by Ctrl-C and where there was no group; 1 an error; 2 a wrong option.
+    """  # noqa: D301 - click's mark, not an escape
     configure_logs(settings.log_level, settings.log_format)
     tail = _Tail(json_line if as_json else line, fits_folder)
     with interruptible():

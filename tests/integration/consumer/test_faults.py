@@ -169,6 +169,19 @@ def test_a_missing_topic_is_an_error_that_names_it(kafka, topic_prefix, group_id
     assert isinstance(caught.value, TraplineError)
 
 
+def test_an_idle_timeout_is_an_error_where_kafka_is_away(own_kafka, topic_prefix, open_stream):
+    """Else nobody could tell a stream that has ended from one that was cut."""
+    settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    GroupPublisher(settings).run(2)
+    stream = open_stream(settings, start="beginning", idle_timeout_s=1.0)
+    assert seconds([next(stream), next(stream)]) == [0, 1]
+    own_kafka.kill()
+    with pytest.raises(BrokerUnreachableError, match="no group for 1 s: Kafka does not answer"):
+        next(stream)
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
 def test_closing_from_another_thread_ends_the_iteration(settings, publisher, open_stream):
     publisher.run(2)
     reading = Reading(open_stream(settings, start="beginning"))

@@ -233,4 +233,5 @@ def test_a_file_that_cannot_be_written(topic, rejects, tmp_path):
 
 
 def test_kafka_away(rejects):
-    assert "Kafka does not answer" in rejects("list", "--bootstrap-servers", "127.0.0.1:1", status=1)
+    away = ("--bootstrap-servers", "127.0.0.1:1", "--broker-wait-s", "1")
+    assert "Kafka does not answer" in rejects("list", *away, status=1)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.support.group_topics import make_topics
+from tests.support.group_topics import make_topic, make_topics
 from tests.support.reading_verbs import READING_VERBS
 from trapline import cli
 from trapline.embedded.ports import HOST, free_port
@@ -27,7 +27,8 @@ def ended(prefix, tmp_path, capsys, monkeypatch):
 
     def run(verb, args) -> tuple[int, str, str]:
         monkeypatch.setenv("TRAPLINE_EXPECTED", "auto")  # no source has to be named
-        status = cli.run(verb.filled(args, folder=tmp_path / "out", to=f"{prefix}.again"))
+        names = {"folder": tmp_path / "out", "to": f"{prefix}.again", "copy": f"{prefix}-copy"}
+        status = cli.run(verb.filled(args, **names))
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         return status, captured.out, captured.err
@@ -38,8 +39,11 @@ def ended(prefix, tmp_path, capsys, monkeypatch):
 @VERBS
 def test_topics_without_a_record(verb, kafka, prefix, ended, monkeypatch):
     monkeypatch.setenv("TRAPLINE_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
-    make_topics(kafka.bootstrap_servers, prefix)
-    make_topics(kafka.bootstrap_servers, f"{prefix}.again")
+    settings = make_topics(kafka.bootstrap_servers, prefix)
+    if verb.needs_prefix:
+        make_topics(kafka.bootstrap_servers, f"{prefix}.again")
+    if verb.needs_topic:
+        make_topic(settings, f"{prefix}-copy")
     status, out, err = ended(verb, verb.args)
     wanted, words = verb.empty
     assert status == wanted, err
