@@ -47,6 +47,7 @@ Exit status:
   2    a wrong option or setting
   3    (verbs that read history) there is no group in the range asked for
   130  interrupted before there was anything to stop cleanly
+What each verb means by these: docs/exit-status.md
 
 \b
 A setting is an environment variable, a key of the TOML file that --config or TRAPLINE_CONFIG_FILE
