@@ -164,7 +164,8 @@ class System:
 
     def _connector_options(self, name: str) -> Callable[[int], Sequence[str]]:
         spool = self.layout.spool
-        options = [f"--spool={spool}"]
+        # An answer of Kafka that was dropped is missed after 60 s only, and what it was about sent again.
+        options = [f"--spool={spool}", "--flush-timeout-s=90"]
         if spool != "off":
             options.append(f"--spool-dir={self._spools / name}")
         return lambda _life: options

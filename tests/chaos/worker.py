@@ -117,7 +117,7 @@ class Worker:
         self._running().kill()
         return self._wait(10)
 
-    def terminate(self, timeout: float = 60.0) -> int:
+    def terminate(self, timeout: float = 120.0) -> int:
         """SIGTERM; its exit status."""
         self._note_end()
         self.expected_end = True
