@@ -1,4 +1,4 @@
-"""The demo's processes: real ones, each in its own process group, each with a log file.
+"""The demo's processes: real ones, each with a log file, each ended with the demo however that ends.
 
 What is killed from outside is started again, as Kubernetes or systemd would: the point of the demo is that
 a broker, a connector or a grouper may be killed at any time.
@@ -6,7 +6,6 @@ a broker, a connector or a grouper may be killed at any time.
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from schemas.errors import TraplineError
+from trapline.embedded.process import SupervisedProcess, stopped_within
 
 _LAST_LINES = 12
 _STOP_S = 30.0
@@ -41,29 +41,35 @@ class Stage:
             environment: added to this process's.
             log: where its standard error goes, and its standard output unless it is read.
             read: whether its standard output is read from `lines`.
+
+        Raises:
+            EmbeddedKafkaError: it can't be started.
         """
         self.verb = verb
         self.log = log
         self._start = (verb, args, environment, log)
         self._stopping = False
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(  # noqa: S603  our own command line
+        self._lines: IO[str] | None = None
+        output_fd: int | None = None
+        if read:
+            self._lines, output_fd = _pipe()
+        try:
+            self._process = SupervisedProcess(
                 [sys.executable, "-m", "trapline", verb, *args],
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if read else file,
-                stderr=file,
-                text=True,
-                # Ctrl-C on the terminal is for the demo, which stops the stages in their order.
-                start_new_session=True,
+                log=log,
+                output_fd=output_fd,
+                environment={**os.environ, **environment},
             )
+        finally:
+            if output_fd is not None:
+                os.close(output_fd)
 
     @property
     def lines(self) -> IO[str]:
         """Its standard output."""
-        if self._process.stdout is None:
+        if self._lines is None:
             raise ValueError(f"the output of {self.verb} goes to its log")
-        return self._process.stdout
+        return self._lines
 
     @property
     def pid(self) -> int:
@@ -73,10 +79,14 @@ class Stage:
     @property
     def killed_by(self) -> str | None:
         """The signal that ended it, unless we sent it."""
-        status = self._process.poll()
+        status = self._status()
         return (
             signal.Signals(-status).name if status is not None and status < 0 and not self._stopping else None
         )
+
+    def _status(self) -> int | None:
+        """How it ended; None while it runs."""
+        return None if self._process.running else self._process.status
 
     def again(self) -> "Stage":
         """The same, started anew."""
@@ -88,7 +98,7 @@ class Stage:
         Raises:
             DemoError: names it and shows the end of its log.
         """
-        status = self._process.poll()
+        status = self._status()
         if status is not None:
             raise DemoError(f"`trapline {self.verb}` ended with status {status}:\n{self.last_lines()}")
 
@@ -98,28 +108,27 @@ class Stage:
         Raises:
             DemoError: it did not end in time.
         """
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`trapline {self.verb}` did not end in {timeout_s:.0f} s") from error
+        if not self._process.wait(timeout_s) or self._process.status is None:
+            raise DemoError(f"`trapline {self.verb}` did not end in {timeout_s:.0f} s")
+        return self._process.status
 
     def stop(self) -> None:
         """Ask it to stop, as Kubernetes would; after 30 s end it."""
         self._stopping = True
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        stopped_within(self._process, _STOP_S)
+        if self._lines is not None:
+            self._lines.close()
 
     def last_lines(self) -> str:
         """The end of its log."""
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         return "\n".join(f"  {line}" for line in lines)
+
+
+def _pipe() -> tuple[IO[str], int]:
+    """What reads, and the file descriptor that is written to."""
+    read_fd, write_fd = os.pipe()
+    return os.fdopen(read_fd, encoding="utf-8"), write_fd
 
 
 class Stages:

@@ -1,4 +1,4 @@
-"""A running JVM, held through its supervisor."""
+"""A running program, such as a JVM, held through its supervisor."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from trapline.embedded.errors import StartError
@@ -25,8 +26,10 @@ class SupervisedProcess:
 
     Args:
         command: the program and its arguments.
-        log: gets the program's standard output and error.
+        log: gets the program's standard error, and its standard output unless that is read.
         lock_fd: a locked file that the program keeps open.
+        output_fd: the end of a pipe that gets its standard output; the caller closes it.
+        environment: of the program; None: ours, as a JVM takes it.
 
     Raises:
         StartError: the program cannot be started.
@@ -35,15 +38,25 @@ class SupervisedProcess:
         pid: the program's process id.
     """
 
-    def __init__(self, command: list[str], *, log: Path, lock_fd: int) -> None:
-        arguments = [str(os.getpid()), str(log), str(lock_fd), "--", *command]
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        log: Path,
+        lock_fd: int | None = None,
+        output_fd: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        passed = [each for each in (output_fd, lock_fd) if each is not None]
+        numbers = ["-1" if each is None else str(each) for each in (output_fd, lock_fd)]
+        arguments = [str(os.getpid()), str(log), *numbers, "--", *command]
         self._supervisor = subprocess.Popen(  # noqa: S603  # our own script
             [sys.executable, "-I", "-S", str(SUPERVISOR), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=java_environment(),
-            pass_fds=[lock_fd],
-            start_new_session=True,  # Ctrl-C is for us; we then stop Kafka in order
+            env=java_environment() if environment is None else environment,
+            pass_fds=passed,
+            start_new_session=True,  # Ctrl-C is for us; we then stop what we have started in order
         )
         if self._supervisor.stdout is None:
             raise StartError("the supervising process has no output")
@@ -77,7 +90,7 @@ class SupervisedProcess:
             return False
         rest = self._supervisor.stdout.read().decode() if self._supervisor.stdout else ""
         self._close()
-        # Without its last line the supervisor was killed, and the JVM with it.
+        # Without its last line the supervisor was killed, and the program with it.
         self.status = int(rest.split()[1]) if rest.startswith("exit ") else -signal.SIGKILL
         return True
 

@@ -1,5 +1,6 @@
 """The demo as a newcomer runs it, small; and the judge in it, shown what it must not accept."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 from astropy.io import fits
 
@@ -16,6 +18,7 @@ from consumer.stream import GroupStream
 from runtime.settings import load_settings
 from schemas.timestamp import format_timestamp
 from tests.support.grouping import grouping
+from tests.support.kafka import process_gone
 from tests.support.raw_topic import RawTopic, at
 from tests.support.waiting import timeout_s, wait_until
 from trapline.demo.comparison import Comparison
@@ -95,6 +98,34 @@ def test_what_is_killed_is_started_again_and_no_group_is_lost_or_doubled(tmp_pat
     assert f"{victim} (process {pid}) was ended by SIGKILL; started again" in rest
     assert rest.count("3/3") == 60
     assert "60 groups, 60 complete" in rest
+
+
+def test_a_demo_that_is_killed_leaves_no_process(tmp_path):
+    """Those that it started again itself are no exception: another thread has started them."""
+    with start_demo(tmp_path, "--groups=0") as demo:
+        output = ""
+        while "kill -9 any of" not in output:
+            line = demo.stdout.readline()
+            assert line, output
+            output += line
+        victim = int(re.search(r"grouper (\d+)", output).group(1))
+        os.kill(victim, signal.SIGKILL)
+        while "started again as" not in output:
+            line = demo.stdout.readline()
+            assert line, output
+            output += line
+        family = psutil.Process(demo.pid).children(recursive=True)
+        commands = [each.cmdline() for each in family]
+        demo.kill()
+        try:
+            wait_until(lambda: all(process_gone(each.pid) for each in family), timeout=60)
+        finally:
+            for each in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+    verbs = {command[3] for command in commands if command[1:3] == ["-m", "trapline"]}
+    assert verbs == {"broker", "emulator", "grouper", "tail", "connector"}
+    assert any("kafka.Kafka" in command for command in commands)
 
 
 @pytest.fixture

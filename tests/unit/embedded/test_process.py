@@ -115,6 +115,20 @@ def test_the_program_keeps_the_lock_open_and_no_pipe(run, tmp_path):
     assert not [name for name in names if name.startswith(("pipe:", "socket:"))]
 
 
+def test_output_that_is_read_ends_with_the_program_and_the_rest_goes_to_the_log(tmp_path):
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(read_fd) as lines:
+        command = ["sh", "-c", "echo out; echo err $WORD >&2"]
+        process = SupervisedProcess(
+            command, log=tmp_path / "log", output_fd=write_fd, environment={**os.environ, "WORD": "word"}
+        )
+        os.close(write_fd)
+        assert lines.read() == "out\n"
+    assert process.wait(timeout_s(10))
+    assert process.status == 0
+    assert (tmp_path / "log").read_text() == "err word\n"
+
+
 def test_java_options_of_the_shell_do_not_reach_it(run, tmp_path, monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx1m")
     assert run(["env"]).wait(timeout_s(10))
