@@ -1,6 +1,7 @@
 """Groupers as processes, and in the test's own process."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -97,8 +98,16 @@ class GrouperProcess:
         for reader in self._readers:
             reader.join()
 
+    def suspend(self):
+        self._process.send_signal(signal.SIGSTOP)
+
     def resume(self):
         self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def rejoins(self) -> list[str]:
+        """Why it left the consumer group and joined it anew, each time, as its log says."""
+        return [json.loads(line)["cause"] for line in list(self.log) if "consumer group anew" in line]
 
     def kill(self):
         self._process.kill()

@@ -11,8 +11,14 @@ import grouper.session
 from grouper import metrics
 from grouper.session import SLOW_END_TXN_S
 from grouper.steps import Step
-from tests.integration.grouper.test_exactly_once import assert_each_group_once, wait_for_groups
-from tests.support.grouping import grouping
+from tests.integration.grouper.test_exactly_once import (
+    FAST_TAKE_OVER,
+    aborted_images,
+    assert_each_group_once,
+    assert_refused,
+    wait_for_groups,
+)
+from tests.support.grouping import GrouperProcess, grouping
 from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
 from tests.support.metrics import Change
 from tests.support.proxy_loop import ProxyLoop
@@ -130,6 +136,32 @@ def test_a_commit_that_never_ends_is_given_up_with_its_producer(raw, routed, pro
         grouped_with(raw, routed, proxy, rule)
     assert (rule.acted, rejoins.by) == (1, 1)
     assert_each_group_once(raw, 3)  # also after the one that was held has arrived
+
+
+def test_a_zombies_commit_that_arrives_after_take_over_is_refused(raw, routed, proxy):
+    """The commit is on its way when the process is suspended, and slower than the take-over."""
+    rule = Rule(Api.END_TXN, Way.REQUEST, Act.HOLD)
+    proxy.apply(rule)
+    raw.send(at(0))
+    by_proxy = {"bootstrap_servers": routed.bootstrap_by("GROUPER")}
+    with GrouperProcess(raw, commit_interval_s=60, **by_proxy, **FAST_TAKE_OVER) as zombie:
+        wait_until(lambda: rule.acted, "the commit to be on its way", 60)
+        zombie.suspend()
+        raw.send(at(1))
+        with grouping(raw, **FAST_TAKE_OVER):
+            wait_for_groups(raw, 2)
+            assert aborted_images(raw) == len(raw.sources)
+            proxy.lift()
+            wait_until(lambda: rule.passed_on, "the commit to arrive", 30)
+            zombie.resume()
+            wait_until(lambda: zombie.rejoins, "the zombie to hear of it", 60)
+            assert_refused(zombie)
+            zombie.wait_for_log("partitions assigned", count=2)
+            raw.send(at(2))
+            wait_for_groups(raw, 3)
+        assert zombie.terminate() == 0
+    assert_each_group_once(raw, 3)
+    assert aborted_images(raw) == len(raw.sources)
 
 
 def test_a_producer_is_kept_where_nothing_is_in_doubt(raw, routed, proxy):
