@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from schemas.errors import TraplineError
+from tests.cluster.api import ApiError
 from tests.cluster.carrying import carry
 from tests.cluster.control_plane import ControlPlane, ControlPlaneError
 from tests.cluster.release import HelmError
@@ -31,7 +32,7 @@ def main() -> int:
             ready = ", ".join(f"{name} in {seconds:.1f} s" for name, seconds in plane.ready_s.items())
             _say(f"the control plane is ready: {ready}. {NO_CONTAINER}")
             texts, problems = _run(plane, found, options)
-    except (ToolError, ControlPlaneError, HelmError, TraplineError, AssertionError) as error:
+    except (ToolError, ControlPlaneError, HelmError, ApiError, TraplineError, AssertionError) as error:
         print(f"the test did not come to its end: {error}", file=sys.stderr)
         return 1
     text = "\n\n".join((NO_CONTAINER, *texts, *problems, "FAILED" if problems else "passed"))

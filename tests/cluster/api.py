@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 _TIMEOUT_S: Final = 30.0
+_BUSY_S: Final = 0.5
+_TRIES: Final = 40
 
 Object = dict[str, Any]
 
@@ -47,12 +50,24 @@ class Api:
     def request(
         self, method: str, path: str, body: object = None, *, kind: str = JSON, **parameters: str
     ) -> Object:
-        """Ask.
+        """Ask; again where the server is not ready for it yet, as after a new kind of object.
 
         Raises:
             ApiError: the server refused.
             OSError: it does not answer.
         """
+        for _ in range(_TRIES):
+            status, text = self._answer(method, path, body, kind, parameters)
+            if status != http.client.TOO_MANY_REQUESTS:
+                break
+            time.sleep(_BUSY_S)
+        if status >= http.client.BAD_REQUEST:
+            raise ApiError(status, _message(text))
+        return json.loads(text) if text.startswith("{") else {"text": text}
+
+    def _answer(
+        self, method: str, path: str, body: object, kind: str, parameters: dict[str, str]
+    ) -> tuple[int, str]:
         tls = ssl.create_default_context(cafile=str(self._authority))
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S, context=tls)
         try:
@@ -63,12 +78,9 @@ class Api:
                 {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "Accept": JSON},
             )
             answer = connection.getresponse()
-            text = answer.read().decode()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
-        if answer.status >= http.client.BAD_REQUEST:
-            raise ApiError(answer.status, _message(text))
-        return json.loads(text) if text.startswith("{") else {"text": text}
 
     def get(self, path: str, **parameters: str) -> Object:
         return self.request("GET", path, **parameters)

@@ -31,12 +31,9 @@ from tests.cluster.scenario import PARTITIONS, RATE_HZ, SIZE, SOURCES, Carried, 
 from tests.cluster.variants import restricted_namespace
 from tests.cluster.volumes import make_volumes
 from tests.support.waiting import wait_until
-from trapline.commands.status import command as status_command
 from trapline.demo.processes import Stage, Stages
 from trapline.embedded.ports import free_port
 
-FOLLOWS: Final = any(each.name == "follow" for each in status_command.params)
-"""Whether `trapline status` has --follow, which the chart's Deployment starts; else it is left out."""
 _STEADY_GROUPS: Final = 10  # a partition
 _START_S: Final = 180.0
 _DRAINED_S: Final = 240.0
@@ -155,7 +152,6 @@ class _Run:
                 "spool": {"mode": "through", "size": "1Gi"},
             },
             "grouper": {"replicas": self._scenario.groupers},
-            "status": {"enabled": FOLLOWS},
             "topics": {"partitions": PARTITIONS, "retentionHours": 1, "retentionBytes": "4GiB"},
         }
         self._values.write_text(yaml.safe_dump(values))
@@ -249,7 +245,7 @@ class _Run:
                 carried.problems.append(f"{life.pod} ended with status {life.status}; see {life.log}")
             carried.problems += [f"{life.pod}: {each}; see {life.log}" for each in life.trouble]
         kinds = {life.component for life in carried.lives}
-        if kinds != {"topics", "connector", "grouper", "test", *(["status"] if FOLLOWS else [])}:
+        if kinds != {"topics", "connector", "grouper", "status", "test"}:
             carried.problems.append(f"only these were started: {sorted(kinds)}")
         if self._scenario.restarts:
             lives = Counter(life.pod for life in carried.lives if life.component in {"connector", "grouper"})

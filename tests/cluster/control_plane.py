@@ -141,6 +141,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={key}",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
+            "--kubelet-preferred-address-types=InternalIP",  # the nodes' names are no names of this machine
         )
         authority = self._folder / "certificates" / "apiserver.crt"
         self._write_kubeconfig(port, token, authority)

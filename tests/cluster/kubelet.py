@@ -38,7 +38,7 @@ class Life:
 
     Attributes:
         namespace, pod: its name.
-        component: connector, grouper, topics or test.
+        component: connector, grouper, status, topics or test.
         log: what it wrote.
         started_s, ready_s, stop_s, ended_s: when, seconds since 1970; None: not yet.
         status: its exit status.

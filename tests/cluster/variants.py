@@ -61,13 +61,13 @@ def run_variant(values: Path, plane: ControlPlane, helm: Path) -> Outcome:
     """Install one, change it, and take it away, in a namespace of its own."""
     outcome = Outcome(values.name.removesuffix("-values.yaml"))
     began_s = time.monotonic()
-    life = _Life(outcome.variant, values, plane, helm)
-    for step in STEPS:
-        try:
+    step = "prepare"
+    try:
+        life = _Life(outcome.variant, values, plane, helm)
+        for step in STEPS:
             outcome.steps[step] = "passed" if life.step(step) else "-"
-        except (VariantError, HelmError, ApiError) as error:
-            outcome.problem = f"{step}: {error}"
-            break
+    except (VariantError, HelmError, ApiError) as error:
+        outcome.problem = f"{step}: {error}"
     outcome.took_s = time.monotonic() - began_s
     return outcome
 
