@@ -201,6 +201,7 @@ class ControlPlane:
             "--manage-all-nodes=false",
             "--manage-nodes-with-label-selector=trapline-test/node=kwok",
             f"--server-address={HOST}:{port}",
+            "--node-lease-duration-seconds=40",  # its stage for nodes leaves it to leases that they are alive
             f"--node-ip={HOST}",
             f"--node-port={port}",
         )
