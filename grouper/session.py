@@ -264,7 +264,7 @@ class Session:
     ) -> None:
         while True:
             try:
-                producer.produce(topic, value, partition=self._partition, on_delivery=deliveries, **record)  # type: ignore[arg-type]
+                producer.produce(topic, value, partition=self._partition, on_delivery=deliveries, **record)
             except BufferError:
                 # The queue is bounded; serving delivery reports is what frees it.
                 producer.poll(0.1)

@@ -10,6 +10,7 @@ import click
 from emulator.settings import EmulatorSettings
 from runtime.logs import configure_logs
 from runtime.settings import load_settings
+from trapline.demo.processes import forget_own_settings
 from trapline.demo.show import Demo, Scale, summary
 from trapline.verb import Verb
 
@@ -53,8 +54,10 @@ def command(groups: int, sources: int, size: str, rate: float, output: Path) -> 
     """Show the main job on this machine: image servers -> connector -> Kafka -> grouper -> reader.
 
     Each is a process of its own, as in production. Every group is compared with what the image servers
-    sent. The exit status is 0 only if every group was complete and equal to it.
+    sent. The exit status is 0 only if every group was complete and equal to it. Settings of your own
+    (TRAPLINE_*) don't count here: the demo has a Kafka, topics and sources of its own.
     """
+    forget_own_settings()
     configure_logs("warning", "auto")
     # Judged before anything is started; what is wrong here would end the image servers later.
     load_settings(

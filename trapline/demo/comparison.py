@@ -22,6 +22,7 @@ from schemas.record_headers import RawHeaders
 from schemas.timestamp import format_timestamp
 from schemas.topics import TopicNames
 from schemas.window import Window, decode_window
+from trapline.demo.processes import DemoError
 
 _READ_S = 30.0
 _TRUTH_S = 5.0
@@ -53,13 +54,15 @@ class Comparison:
         self._seen: set[str] = set()
         self._frames: dict[int, _Sent] = {}
         self._consumer: LogConsumer = log_consumer(settings, group_id=None)
-        self._consumer.assign([TopicPartition(TopicNames(settings.topic_prefix).raw, 0, 0)])
+        self._raw = TopicNames(settings.topic_prefix).raw
+        self._consumer.assign([TopicPartition(self._raw, 0, 0)])
 
     def problems(self, group: Group) -> list[str]:
         """What is wrong with a group; nothing, as a rule.
 
         Raises:
             KafkaException: raw could not be read.
+            DemoError: it was not read in time.
         """
         timestamp = format_timestamp(group.timestamp_us)
         if timestamp in self._seen:
@@ -106,7 +109,10 @@ class Comparison:
         while raw_offset not in self._frames:
             message = self._consumer.poll(_READ_S)
             if message is None:
-                raise TimeoutError(f"raw offset {raw_offset} was not read within {_READ_S:.0f} s")
+                raise DemoError(
+                    f"{self._raw} was not read to offset {raw_offset} within {_READ_S:.0f} s; broker.log in "
+                    "the demo's folder says what Kafka does"
+                )
             error = message.error()
             if error is not None:
                 if error.retriable():

@@ -21,6 +21,13 @@ _LAST_LINES = 12
 _STOP_S = 30.0
 _POLL_S = 0.05
 _WATCH_S = 0.2
+_KEPT = frozenset({"TRAPLINE_CACHE_DIR", "TRAPLINE_LOG_LEVEL"})
+
+
+def forget_own_settings() -> None:
+    """Take the user's own settings out of this process's environment: they are of another Kafka."""
+    for name in [name for name in os.environ if name.upper().startswith("TRAPLINE_") and name not in _KEPT]:
+        del os.environ[name]
 
 
 class DemoError(TraplineError):
@@ -112,10 +119,14 @@ class Stage:
             raise DemoError(f"`trapline {self.verb}` did not end in {timeout_s:.0f} s")
         return self._process.status
 
-    def stop(self) -> None:
-        """Ask it to stop, as Kubernetes would; after 30 s end it."""
+    def end(self) -> None:
+        """Ask it to stop, as Kubernetes would; after 30 s end it. What it has printed can still be read."""
         self._stopping = True
         stopped_within(self._process, _STOP_S)
+
+    def stop(self) -> None:
+        """As `end`; nothing can be read any more."""
+        self.end()
         if self._lines is not None:
             self._lines.close()
 
@@ -142,6 +153,9 @@ class Stages:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._watch: threading.Thread | None = None
+        self._failure: DemoError | None = None
+        self._patience_s: float | None = None
+        self._waiting_since_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -178,13 +192,19 @@ class Stages:
         with self._lock:
             return {stage.verb: stage.pid for stage in self._stages}
 
+    def expect(self, patience_s: float) -> None:
+        """From now on something has to come within so many seconds, until this is called again."""
+        self._patience_s, self._waiting_since_s = patience_s, time.monotonic()
+
     def check(self) -> None:
-        """Raise where a stage has ended that should run.
+        """Raise where a stage has ended that should run, or what was expected did not come.
 
         Raises:
             DemoError: names it.
         """
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             for stage in self._stages:
                 stage.check()
 
@@ -194,7 +214,8 @@ class Stages:
         Args:
             verbs: the stages to start again.
             say: prints a line.
-            failed: called once where a stage ended otherwise: `check` says which.
+            failed: called once where a stage ended otherwise, or what was expected did not come: `check`
+                says what it was.
         """
         self._watch = threading.Thread(target=self._revive, args=(verbs, say, failed), name="watch")
         self._watch.start()
@@ -209,12 +230,25 @@ class Stages:
                             f"  {stage.verb} (process {stage.pid}) was ended by {name}; started again as "
                             f"process {self._stages[number].pid}"
                         )
-                    elif stage.verb in (*verbs, "emulator"):
-                        try:
-                            stage.check()
-                        except DemoError:
-                            failed()
-                            return
+                self._failure = self._find_failure((*verbs, "emulator"))
+            if self._failure is not None:
+                failed()
+                return
+
+    def _find_failure(self, verbs: Sequence[str]) -> DemoError | None:
+        for stage in self._stages:
+            if stage.verb in verbs:
+                try:
+                    stage.check()
+                except DemoError as failure:
+                    return failure
+        if self._patience_s is None or time.monotonic() <= self._waiting_since_s + self._patience_s:
+            return None
+        logs = "\n".join(f"{stage.log.name}:\n{stage.last_lines()}" for stage in self._stages)
+        return DemoError(
+            f"no group came for {self._patience_s:.0f} s, though every process runs. "
+            f"The ends of their logs:\n{logs}"
+        )
 
     def wait_for_file(self, path: Path, timeout_s: float) -> str:
         """Wait until a stage has written a file; return its text.

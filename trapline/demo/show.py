@@ -15,13 +15,13 @@ from consumer.settings import ConsumerSettings
 from consumer.stream import GroupStream
 from runtime.settings import load_settings
 from trapline.demo.comparison import Comparison
-from trapline.demo.processes import DemoError, Stages
+from trapline.demo.processes import DemoError, Stage, Stages
 
 PREFIX = "demo"
 _REVIVED = ("broker", "connector", "grouper")
 _BROKER_START_S = 900.0  # the first start downloads Kafka
 _START_S = 60.0
-_GROUP_S = 60.0
+_GROUP_S = 180.0  # also where a broker is killed, on a slow machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,12 @@ class Demo:
         self._say = say
         self._result = Result()
         self._last: Group | None = None
-        self._interrupted = False
 
     def run(self) -> Result:
         """Show it.
 
         Raises:
-            DemoError: a stage ended or did not answer.
+            DemoError: a stage ended or did not answer, or no group came.
         """
         began_s = time.monotonic()
         truth = self._folder / "truth.jsonl"
@@ -100,25 +99,35 @@ class Demo:
             limit = [f"--limit={self._scale.groups}"] if self._scale.groups else []
             tail = stages.start("tail", "--json", "--from-beginning", *limit, read=True)
             stages.start("connector")
-            stages.revive(_REVIVED, self._say, tail.stop)
+            stages.expect(_GROUP_S + 1 / self._scale.rate)
+            stages.revive(_REVIVED, self._say, tail.end)
             comparison = Comparison(settings, truth)
+            interrupted = False
             try:
-                with GroupStream(settings, start="beginning") as groups:
-                    for line in iter(tail.lines.readline, ""):
-                        if self._result.groups == 0:
-                            self._introduce(stages, time.monotonic() - began_s)
-                        self._show(json.loads(line), self._next(groups), comparison)
+                try:
+                    self._read(tail, stages, settings, comparison, began_s)
+                except KeyboardInterrupt:
+                    interrupted = True
+                    self._say("Stopping ...")
                 self._result.problems += [f"{at} was sent and is in no group" for at in comparison.lost()]
-            except KeyboardInterrupt:
-                self._interrupted = True
-                self._say("Stopping ...")
             finally:
                 comparison.close()
-            if self._result.groups < self._scale.groups and not self._interrupted:
+            if not interrupted and self._result.groups != self._scale.groups:
                 stages.check()
-                raise DemoError(f"the reader ended after {self._result.groups} groups: {tail.last_lines()}")
+                raise DemoError(f"the reader ended after {self._result.groups} groups:\n{tail.last_lines()}")
         self._write_last()
         return self._result
+
+    def _read(
+        self, tail: Stage, stages: Stages, settings: ConsumerSettings, comparison: Comparison, began_s: float
+    ) -> None:
+        """Show a line a group, until the reader has as many as it should, or ended."""
+        with GroupStream(settings, start="beginning") as groups:
+            for line in iter(tail.lines.readline, ""):
+                if self._result.groups == 0:
+                    self._introduce(stages, time.monotonic() - began_s)
+                self._show(json.loads(line), self._next(groups), comparison)
+                stages.expect(_GROUP_S + 1 / self._scale.rate)
 
     def _start_kafka(self, stages: Stages, began_s: float) -> str:
         self._say("Starting Apache Kafka (the first time, it is downloaded: about 40 MB) ...")

@@ -26,10 +26,10 @@ from trapline.demo.comparison import Comparison
 SMALL = ["--size=48x32", "--sources=3", "--rate=4"]
 
 
-def start_demo(folder, *args):
+def start_demo(folder, *args, **variables):
     return subprocess.Popen(
         [sys.executable, "-m", "trapline", "demo", *SMALL, f"--output={folder}", *args],
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -62,6 +62,23 @@ def test_the_demo_shows_groups_equal_to_what_was_sent(tmp_path):
         assert [hdu.name for hdu in hdus[1:]] == ["sb0", "sb1", "sb2"]
         assert hdus[1].data.shape == (32, 48)
         assert hdus[0].header["DATE-OBS"] + "Z" == lines[-1][0]
+
+
+def test_a_process_that_fails_ends_the_endless_demo_and_is_named(tmp_path):
+    """And settings of the user's own, which are for another Kafka, make none of them fail."""
+    theirs = {"TRAPLINE_HTTP_PORT": "1", "TRAPLINE_PARTITIONS": "4", "TRAPLINE_SECURITY_PROTOCOL": "SSL"}
+    with start_demo(tmp_path, "--groups=0", **theirs) as demo:
+        output = ""
+        while output.count("equal to what was sent") < 2:
+            line = demo.stdout.readline()
+            assert line, output
+            output += line
+        connector = int(re.search(r"connector (\d+)", output).group(1))
+        os.kill(connector, signal.SIGTERM)  # ends by itself: nobody killed it
+        rest = rest_of(demo, timeout_s(90))
+    assert demo.returncode == 1, output + rest
+    assert "trapline: error: `trapline connector` ended with status 0" in rest
+    assert "Traceback" not in rest
 
 
 def test_ctrl_c_ends_the_endless_demo_with_a_summary_and_no_process_left(tmp_path):
