@@ -1,8 +1,9 @@
-# Everything here needs only Python 3.11 or later with venv, and make. Each target sets itself up.
+# demo, test, check, fuzz, soak, chaos and bench need only Python 3.11 or later with venv, and make; what the
+# others need is said by their names in CONTRIBUTING.md. Each target sets itself up.
 #
 #   make demo            the main job on the embedded Kafka: image servers -> raw -> groups -> tail
 #   make test            all tests that CI runs in every place
-#   make check           format, lint, types, import rules, unit tests: under a minute
+#   make check           format, lint, types, import rules, unit tests
 #   make test-interop    foreign consumers: kcat, cfitsio's tools, the examples in Java, Go and Node.js
 #   make test-chart      the Helm chart: helm, promtool and kubernetes-validate look at what it renders
 #   make test-cluster    the Helm chart on a real Kubernetes control plane, built with Go; no container runs

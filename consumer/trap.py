@@ -30,8 +30,9 @@ def stream_generator(
 
     Each is a list of `astropy.io.fits.HDUList`, one an image, ordered by frequency, in memory: a
     PrimaryHDU with the telescope's header and native float32 pixels, axes as NAXISn ... NAXIS1. The
-    lists come in timestamp order (over several partitions: waiting `merge_wait_s` at most), each
-    timestamp once.
+    lists come in timestamp order, each timestamp once. Later than that comes what Kafka has later: over
+    several partitions what the others waited for `merge_wait_s` in vain, and an incomplete group that was
+    published behind a complete one of a later timestamp.
 
     The position is kept in Kafka under the consumer group `trap_group_id`. It is committed when the
     next list is asked for, so a list that was being processed at a crash comes again. A consumer

@@ -13,7 +13,7 @@ from emulator.settings import EmulatorSettings
 from tests.support.connector import by_source, make_topics, read_topic
 from tests.support.connector_process import ConnectorProcess
 from tests.support.frames import T0_US, make_frame
-from tests.support.waiting import wait_until
+from tests.support.waiting import timeout_s, wait_until
 
 SECOND_US = 1_000_000
 FRAMES = "trapline_connector_frames_total"
@@ -24,7 +24,8 @@ def frames(count: int, shape=(64, 64)) -> list[bytes]:
     return [make_frame(T0_US + number * SECOND_US, seed=number, shape=shape) for number in range(count)]
 
 
-def test_sigterm_delivers_all_that_was_read(kafka, topic_prefix):
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT], ids=lambda end: end.name)
+def test_a_signal_delivers_all_that_was_read(kafka, topic_prefix, end):
     """In the middle of a flood: what the last lines count is what raw holds, and no frame is cut."""
     names = make_topics(kafka.bootstrap_servers, topic_prefix)
     settings = EmulatorSettings(
@@ -37,7 +38,7 @@ def test_sigterm_delivers_all_that_was_read(kafka, topic_prefix):
         ) as connector,
     ):
         wait_until(lambda: connector.metrics()[DELIVERED, "sb2"] >= 50, "frames", 60)
-        connector.signal(signal.SIGTERM)
+        connector.signal(end)
         assert connector.wait() == 0
     summary = connector.said("connector stopped")[0]
     counted = {line["source"]: line for line in connector.said("counted")}
@@ -76,7 +77,7 @@ def test_sigterm_without_kafka_says_what_is_not_delivered(own_kafka, topic_prefi
         began_s = time.monotonic()
         connector.signal(signal.SIGTERM)
         assert connector.wait() == 1
-        assert time.monotonic() - began_s < 15
+        assert time.monotonic() - began_s < timeout_s(15)
     assert connector.last_line == (
         "trapline: error: 20 of the records that were read are not in Kafka: it did not acknowledge them "
         "within 1 s (TRAPLINE_FLUSH_TIMEOUT_S)"
