@@ -3,6 +3,7 @@
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -165,8 +166,13 @@ class Fleet:
                 for message in consumer.consume(1_000, 0.2):
                     value = CatalogueEntry.from_json(message.value() or b"")
                     entries.append((message.partition() or 0, value))
+                    deadline_s = time.monotonic() + _WAIT_S  # a backlog may take its time while it goes on
                 if time.monotonic() > deadline_s:
-                    raise BenchmarkError(f"{len(entries)} of {groups} groups are out after {_WAIT_S:.0f} s")
+                    counts = Counter(partition for partition, _ in entries)
+                    raise BenchmarkError(
+                        f"{len(entries)} of {groups} groups are out, and none came for {_WAIT_S:.0f} s; by "
+                        f"partition: {sorted(counts.items())}"
+                    )
         finally:
             consumer.close()
         return entries

@@ -18,50 +18,54 @@ from benchmarks.raw_load import RawLoad
 _GRID: Final = ((1, 1), (4, 1), (4, 2), (4, 4), (12, 1), (12, 2), (12, 3), (12, 4))
 """Partitions and groupers. With one partition further groupers only stand by."""
 
+_QUICK: Final = ((1, 1), (4, 2), (12, 4))
+
 _GROUPS: Final = 1_200
+_QUICK_GROUPS: Final = 300
 _RATE_HZ: Final = 60.0  # groups a second while groupers come and go: five a partition
 _STAGE_S: Final = 12.0
+_QUICK_STAGE_S: Final = 5.0
 _PARTITIONS: Final = 12
 
 
-def measure(_bed: Bed, _plan: Plan) -> Iterator[Figure]:
-    """Growth 1 -> 3 and shrinkage to 1 under load, then the grid; once, whatever the plan says."""
+def measure(_bed: Bed, plan: Plan) -> Iterator[Figure]:
+    """Growth 1 -> 3 and shrinkage to 1 under load, then the grid; once, however many rounds the plan says."""
     with Bed(nodes=3) as bed:
         bed.warm_up()
-        yield from _growth(bed)
-        for partitions, groupers in _GRID:
-            yield _throughput(bed, partitions, groupers)
+        yield from _growth(bed, _QUICK_STAGE_S if plan.quick else _STAGE_S)
+        for partitions, groupers in _QUICK if plan.quick else _GRID:
+            yield _throughput(bed, partitions, groupers, _QUICK_GROUPS if plan.quick else _GROUPS)
 
 
-def _throughput(bed: Bed, partitions: int, groupers: int) -> Figure:
+def _throughput(bed: Bed, partitions: int, groupers: int, groups: int) -> Figure:
     with Fleet(bed, f"scale-{partitions}-{groupers}", partitions) as fleet:
         fleet.grow(groupers)
-        with RawLoad(fleet.settings, SMALL, groups=_GROUPS):
+        with RawLoad(fleet.settings, SMALL, groups=groups):
             began_s = time.time()
-        published = fleet.published(_GROUPS)
+        published = fleet.published(groups)
         shares = fleet.windows()
     took_s = max(each.appended_s for each in published) - began_s
     return Figure(
         f"scale, {partitions} partitions, {groupers} groupers",
-        _GROUPS * SOURCES / took_s,
+        groups * SOURCES / took_s,
         "windows/s",
         beside={"least share": min(shares) / sum(shares), "even share": 1 / groupers},
     )
 
 
-def _growth(bed: Bed) -> Iterator[Figure]:
+def _growth(bed: Bed, stage_s: float) -> Iterator[Figure]:
     with Fleet(bed, "scale-growth", _PARTITIONS) as fleet:
         (first,) = fleet.grow(1)
         ends: list[tuple[str, float]] = []
         with RawLoad(fleet.settings, SMALL, rate_hz=_RATE_HZ) as load:
-            _stage(ends, "1 grouper")
+            _stage(ends, "1 grouper", stage_s)
             groupers = fleet.grow(2)
-            _stage(ends, "growth 1 -> 3")
+            _stage(ends, "growth 1 -> 3", stage_s)
             for grouper in groupers:
                 if grouper is not first:
                     fleet.stop(grouper)
             fleet.await_shares()
-            _stage(ends, "shrinkage 3 -> 1")
+            _stage(ends, "shrinkage 3 -> 1", stage_s)
         published = fleet.published(load.sent)
         fleet.audit()
     begin_s = min(each.appended_s for each in published)
@@ -77,8 +81,8 @@ def _growth(bed: Bed) -> Iterator[Figure]:
         begin_s = end_s
 
 
-def _stage(ends: list[tuple[str, float]], name: str) -> None:
-    time.sleep(_STAGE_S)
+def _stage(ends: list[tuple[str, float]], name: str, stage_s: float) -> None:
+    time.sleep(stage_s)
     ends.append((name, time.time()))
 
 
