@@ -96,7 +96,7 @@ class Auditor:
         self.books = Books(counts["raw"], found, settings.audit_remember)
         self.books.check_partitions(counts)
         self._started = False
-        self._rejects_retention_ms: int | None = None  # asked for once it matters
+        self._retention_ms: dict[str, int] = {}  # of topics, asked for once it matters
 
     def require_topics(self) -> dict[str, int]:
         """The partitions of each topic, by the topics' short names.
@@ -154,6 +154,7 @@ class Auditor:
             if shutdown.requested:
                 return
         self._look_at_begins()
+        self._look_at_retention()
         self.books.end_round()
         metrics.WAITING.set(sum(len(ledger.windows) for ledger in self.books.ledgers))
 
@@ -190,29 +191,39 @@ class Auditor:
                     bounds.catalogue_cut = begin > 0
                 else:
                     bounds.rejects_cut = begin > 0
-                    if bounds.rejects_cut and bounds.oldest_reject_ms is None:
-                        bounds.rejects_kept_ms = self._rejects_kept_ms()
                 self._readers[topic].start_at(number, begin)
         self._started = True
 
-    def _rejects_kept_ms(self) -> int:
-        """Since when rejects are kept, as their topic's settings say, or as we would have set them."""
-        if self._rejects_retention_ms is None:
-            name = self._names["rejects"]
+    def _look_at_retention(self) -> None:
+        """Since when a topic is kept of which nothing is left that says how old the rest is."""
+        for ledger in self.books.ledgers:
+            bounds = ledger.bounds
+            if bounds.rejects_cut and bounds.oldest_reject_ms is None:
+                bounds.rejects_kept_ms = self._kept_ms("rejects")
+            if bounds.catalogue_cut and bounds.first_group is None:
+                bounds.catalogue_kept_ms = self._kept_ms("catalogue")
+            if bounds.groups_begin > 0 and bounds.oldest_group_ms is None:
+                bounds.groups_kept_ms = self._kept_ms("groups")
+
+    def _kept_ms(self, topic: str) -> int:
+        """Since when a topic's records are kept, as its settings say, or as we would have set them."""
+        if topic not in self._retention_ms:
+            name = self._names[topic]
             try:
-                self._rejects_retention_ms = topic_retention_ms(self._admin, name)
+                self._retention_ms[topic] = topic_retention_ms(self._admin, name)
             except KafkaException as error:
                 if kafka_error(error).code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
                     raise
-                self._rejects_retention_ms = RETENTION_MS
+                assumed = self._retention_ms[topic] = -1 if topic == "catalogue" else RETENTION_MS
                 log.warning(
-                    "how long rejects are kept is not known: this user lacks the right DESCRIBE_CONFIGS",
+                    "how long a topic is kept is not known: this user lacks the right DESCRIBE_CONFIGS",
                     topic=name,
-                    assumed_hours=RETENTION_MS / 3_600_000,
+                    assumed="for ever" if assumed < 0 else f"{assumed / 3_600_000:g} hours",
                 )
-        if self._rejects_retention_ms < 0:  # kept for ever
+        retention_ms = self._retention_ms[topic]
+        if retention_ms < 0:  # kept for ever
             return 0
-        return time.time_ns() // 1_000_000 - self._rejects_retention_ms
+        return time.time_ns() // 1_000_000 - retention_ms
 
     def _read_partition(self, ledger: PartitionLedger, ends: dict[str, int], shutdown: Shutdown) -> None:
         """Read the four topics in step, the one that is furthest behind first.
@@ -248,7 +259,7 @@ class Auditor:
         try:
             if topic == "groups":
                 image = inspect_image(offset, message.key(), headers, value, pixels=self._pixels)
-                ledger.image(image)
+                ledger.image(appended_ms, image)
                 return image.headers.raw_offset
             if topic == "catalogue":
                 entry = CatalogueEntry.from_json(value)

@@ -26,11 +26,6 @@ class SeenEntry:
     seen: int
     committed_before: int
 
-    @property
-    def first_raw_offset(self) -> int:
-        """The lowest raw offset of its members."""
-        return min((member.raw_offset for member in self.entry.members), default=self.entry.read_to)
-
 
 class Progress:
     """What the entries of a partition say of the committed offset, from one transaction to the next.

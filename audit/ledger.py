@@ -87,8 +87,10 @@ class PartitionLedger:
         if not self._rejects.window(fact, is_member=image is not None) and image is None:
             self.windows.settle_duplicate(fact)
 
-    def image(self, fact: ImageFact) -> None:
-        """A record of groups, in their order."""
+    def image(self, appended_ms: int, fact: ImageFact) -> None:
+        """A record of groups, in their order; `appended_ms`: when Kafka took it."""
+        if self.bounds.oldest_group_ms is None:
+            self.bounds.oldest_group_ms = appended_ms
         for problem in fact.problems:
             self.recorder.find(
                 problem.kind,
@@ -166,7 +168,7 @@ class PartitionLedger:
             self._find_in_entry(FindingKind.OFFSETS, impossible, offset, entry)
         seen = SeenEntry(offset, entry, self._round, self.progress.committed_before)
         if self.bounds.first_group is None:
-            self.bounds.first_group, self.bounds.first_member = entry.first_offset, seen.first_raw_offset
+            self.bounds.first_group, self.bounds.first_read_to = entry.first_offset, entry.read_to
         if self._doubled.get(entry.group_id):
             self._doubled[entry.group_id] -= 1
             return
@@ -242,7 +244,7 @@ class PartitionLedger:
             self._judge_torn(group)
         for group in [group for group in self._groups.values() if group.seen < self._round]:
             del self._groups[group.group_id]
-            if self.bounds.entry_gone(group.first.offset):
+            if self.bounds.entry_gone(group.first.offset, group.timestamp_us):
                 self.tally.gone += 1
             else:
                 detail = "the catalogue has no entry of it"

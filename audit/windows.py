@@ -134,7 +134,9 @@ class Windows:
             return  # its group is open
         self.settle(fact.offset)
         forgotten = fact.timestamp_us is not None and self._history.forgotten(fact.timestamp_us)
-        if (past is None and forgotten) or self._bounds.fate_gone(fact.offset, fact.appended_ms):
+        if (past is None and forgotten) or self._bounds.fate_gone(
+            fact.offset, fact.appended_ms, fact.timestamp_us
+        ):
             self._tally.gone += 1
             return
         stranger = fact.source is not None and bool(self.expected) and fact.source not in self.expected

@@ -24,6 +24,11 @@ def appended_ms(raw_offset: int) -> int:
     return START_US // 1000 + raw_offset * 120_000
 
 
+def image_appended_ms(image: ImageFact) -> int:
+    """When Kafka took an image: just after its raw record."""
+    return appended_ms(image.headers.raw_offset) + 1
+
+
 def digest(text: object) -> bytes:
     return hashlib.md5(str(text).encode(), usedforsecurity=False).digest()
 
@@ -31,7 +36,7 @@ def digest(text: object) -> bytes:
 class Stage:
     """The four topics of one partition as lists, and books to read them into."""
 
-    def __init__(self, sources=SOURCES, remember=1000, partitions=1):
+    def __init__(self, sources=SOURCES, remember=1000, partitions=1, groups_begin=0):
         self.sources = sources
         self.findings: list[Finding] = []
         self.books = Books(partitions, self.findings.append, remember)
@@ -40,7 +45,7 @@ class Stage:
         self.images: list[ImageFact] = []
         self.entries: list[tuple[int, CatalogueEntry]] = []
         self.rejects: list[tuple[int, int, RejectHeaders]] = []
-        self._groups_end = 0
+        self._groups_end = self.ledger.bounds.groups_begin = groups_begin
 
     @property
     def kinds(self):
@@ -144,7 +149,7 @@ class Stage:
         """Each topic's facts as calls, in their order."""
         return [
             [lambda fact=fact: self.ledger.window(fact) for fact in self.windows],
-            [lambda fact=fact: self.ledger.image(fact) for fact in self.images],
+            [lambda fact=fact: self.ledger.image(image_appended_ms(fact), fact) for fact in self.images],
             [lambda entry=entry: self.ledger.entry(*entry) for entry in self.entries],
             [lambda reject=reject: self.ledger.reject(*reject) for reject in self.rejects],
         ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from audit.findings import FindingKind
 from schemas.digest import frame_digest
@@ -35,6 +35,22 @@ def finish(hand, *seconds):
     for second in seconds:
         hand.publish(second)
     hand.commit()
+
+
+def delete_all(raw, topic):
+    """What is in a topic's only partition, as retention does."""
+    admin = AdminClient({"bootstrap.servers": raw.bootstrap_servers})
+    (deleted,) = admin.delete_records([TopicPartition(topic, 0, -1)]).values()
+    assert deleted.result(timeout_s(30)).low_watermark > 0
+
+
+def keep(raw, topic, retention_ms):
+    """Have Kafka keep a topic's records for so long."""
+    entry = ConfigEntry("retention.ms", str(retention_ms), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": raw.bootstrap_servers})
+    (altered,) = admin.incremental_alter_configs([resource]).values()
+    altered.result(timeout_s(30))
 
 
 def test_nothing_is_found_where_nothing_is_wrong(three, hand):
@@ -320,14 +336,30 @@ def test_a_member_dropped_where_old_rejects_are_gone(raw, hand):
     raw.send(at(1))
     raw.send(at(2))
     hand.publish(1, ["sb0", "sb1"], wrong_entry=lambda entry: replace(entry, read_to=6, committed_offset=6))
-    admin = AdminClient({"bootstrap.servers": raw.bootstrap_servers})
-    (deleted,) = admin.delete_records([TopicPartition(raw.names.rejects, 0, -1)]).values()
-    assert deleted.result(timeout_s(30)).low_watermark > 0
+    delete_all(raw, raw.names.rejects)
     hand.commit(9)
     done = audited(raw)
     # The conflict's own reject was deleted by hand, and not by retention.
     assert done.kinds == ["committed_too_far"] * 3 + ["member_dropped", "reject_missing"]
     assert done.summary["gone_by_retention"]["other"] == 0
+
+
+def test_windows_in_no_group_where_catalogue_and_groups_are_gone_to_their_ends(three, hand):
+    """What was deleted by hand excuses nothing that its topic would keep; age excuses what it may."""
+    finish(hand, 0)
+    hand.commit(9)
+    delete_all(three, three.names.catalogue)
+    assert audited(three).kinds == ["committed_too_far"] * 6 + ["entry_missing"]
+    keep(three, three.names.catalogue, 3_600_000)  # the windows were observed earlier
+    done = audited(three)
+    assert done.kinds == ["committed_too_far"] * 6  # their images would be there
+    assert done.summary["gone_by_retention"]["other"] == 1
+    delete_all(three, three.names.groups)
+    assert audited(three).kinds == ["committed_too_far"] * 9
+    keep(three, three.names.groups, 1)
+    done = audited(three)
+    assert done.findings == ()
+    assert done.summary["gone_by_retention"]["other"] == 9
 
 
 def test_a_window_that_is_a_member_and_rejected(three, hand):

@@ -10,8 +10,9 @@ from audit.books import Committed
 from audit.bounds import CLOCKS_MS
 from audit.facts import Problem
 from audit.findings import FindingKind
+from schemas.catalogue import record_time_ms
 from schemas.errors import RejectReason
-from tests.support.audit_facts import Stage, appended_ms, at
+from tests.support.audit_facts import Stage, appended_ms, at, image_appended_ms
 
 
 def messy() -> Stage:
@@ -122,7 +123,7 @@ def test_a_late_window_that_waits_for_the_next_revision_is_not_lost():
     assert len(stage.ledger.windows) == 3
     stage.publish(0, [1, 2, 3], revision=2)
     for fact in stage.images[2:]:
-        stage.ledger.image(fact)
+        stage.ledger.image(image_appended_ms(fact), fact)
     stage.ledger.entry(*stage.entries[1])
     stage.rounds(committed=0, read_to=5, waiting={0})
     assert stage.kinds == []
@@ -252,16 +253,65 @@ def test_what_was_forgotten_is_counted_and_no_finding():
     assert stage.ledger.tally.gone == 1
 
 
-@pytest.mark.parametrize("topic", ["catalogue_cut", "rejects_cut"])
-def test_what_retention_may_have_taken_is_counted_and_no_finding(topic):
-    stage = Stage()
+def with_a_beginning_that_is_gone() -> Stage:
+    """The windows 0 to 2 are in no group that is left, and in no entry."""
+    stage = Stage(groups_begin=10)
     stage.send(0)
     offsets = stage.send(1)
     stage.publish(1, offsets)
     stage.reject(*stage.send(1, "sb1", other="bytes"), RejectReason.CONFLICT)
+    return stage
+
+
+@pytest.mark.parametrize("topic", ["catalogue_cut", "rejects_cut"])
+def test_what_retention_may_have_taken_is_counted_and_no_finding(topic):
+    stage = with_a_beginning_that_is_gone()
     setattr(stage.ledger.bounds, topic, True)
     assert stage.audit() == []
     assert stage.ledger.tally.gone == 3
+
+
+def test_a_cut_catalogue_excuses_no_window_whose_image_cannot_be_gone():
+    stage = with_a_beginning_that_is_gone()
+    stage.ledger.bounds.catalogue_cut = True
+    stage.ledger.bounds.groups_begin = 0
+    assert stage.audit() == ["committed_too_far"] * 3
+
+
+def test_cut_groups_excuse_no_window_that_came_after_the_oldest_image():
+    stage = with_a_beginning_that_is_gone()
+    stage.ledger.bounds.catalogue_cut = True
+    stage.publish(3, stage.send(3, "sb0"))
+    stage.send(4)
+    assert stage.audit() == ["committed_too_far"] * 3
+    assert stage.ledger.tally.gone == 3
+
+
+@pytest.mark.parametrize(
+    ("kept_ms", "findings"), [(0, 4), (record_time_ms(at(0)), 1), (record_time_ms(at(1)), 0)]
+)
+def test_a_catalogue_cut_to_its_end_excuses_what_is_older_than_its_retention(kept_ms, findings):
+    """`kept_ms`: since when entries are kept, in observation time, as the topic's settings say."""
+    stage = with_a_beginning_that_is_gone()
+    stage.entries.clear()
+    stage.ledger.bounds.catalogue_cut = True
+    stage.ledger.bounds.catalogue_kept_ms = kept_ms
+    assert stage.audit() == (["committed_too_far"] * 3 + ["entry_missing"])[-findings:] * bool(findings)
+    assert stage.ledger.tally.gone == 4 - findings
+
+
+@pytest.mark.parametrize(("kept_from", "gone"), [(0, 0), (3, 3)])
+def test_groups_and_catalogue_cut_to_their_ends_excuse_what_is_older_than_both(kept_from, gone):
+    """`kept_from`: the raw offset from whose time on groups are kept."""
+    stage = Stage()
+    stage.send(0)
+    stage.send(1)
+    bounds = stage.ledger.bounds
+    bounds.groups_begin, bounds.catalogue_cut = 8, True
+    bounds.groups_kept_ms = appended_ms(kept_from) - CLOCKS_MS - 1
+    bounds.catalogue_kept_ms = record_time_ms(at(5))
+    assert stage.audit() == ["committed_too_far"] * (6 - gone)
+    assert stage.ledger.tally.gone == gone
 
 
 @pytest.mark.parametrize(("kept_from", "gone"), [(0, 0), (3, 3)])
@@ -325,7 +375,7 @@ def test_a_member_of_another_partition_s_frame():
     for fact in stage.windows:
         other.window(fact)
     for fact in stage.images:
-        stage.ledger.image(fact)
+        stage.ledger.image(image_appended_ms(fact), fact)
     for entry in stage.entries:
         stage.ledger.entry(*entry)
     for _ in range(3):
