@@ -1,4 +1,4 @@
-"""A wire to Kafka that knows requests by their API key, and delays, holds, drops or cuts chosen ones.
+"""A wire to Kafka that knows requests by their API key: delays, holds, drops or cuts chosen ones, or dies.
 
 The protocol, as far as it matters here: a message is a length of four bytes and so many bytes. A request
 begins with API key, API version (two bytes each) and correlation id (four); its answer with that
@@ -23,6 +23,7 @@ class Api(IntEnum):
     """The requests that matter here, by Kafka's numbers."""
 
     PRODUCE = 0
+    FETCH = 1
     ADD_PARTITIONS_TO_TXN = 24
     ADD_OFFSETS_TO_TXN = 25
     END_TXN = 26
@@ -43,6 +44,7 @@ class Act(StrEnum):
     HOLD = "hold"  # it arrives when the rule is lifted, even if its sender is gone by then
     DROP = "drop"  # it never arrives; the connection goes on
     CUT = "cut"  # it never arrives, and the connection is broken
+    DIE = "die"  # as if the brokers had died: each connection is broken, and no other one can be made
 
 
 @dataclass(eq=False)
@@ -87,6 +89,8 @@ class KafkaProxy:
         self._loop = loop
         self._ports = ports
         self._rules: list[Rule] = []
+        self._servers: list[asyncio.Server] = []
+        self._ends: set[asyncio.StreamWriter] = set()
         self._lifted = loop.run(self._listen())
 
     def apply(self, *rules: Rule) -> None:
@@ -99,7 +103,10 @@ class KafkaProxy:
 
     async def _listen(self) -> asyncio.Event:
         for port, to in self._ports.items():
-            await self._loop.listen(port, lambda reader, writer, to=to: self._serve(reader, writer, to))
+            server = await self._loop.listen(
+                port, lambda reader, writer, to=to: self._serve(reader, writer, to)
+            )
+            self._servers.append(server)
         return asyncio.Event()
 
     def _lift(self) -> None:
@@ -114,6 +121,7 @@ class KafkaProxy:
             reset(writer)
             return
         asked: dict[bytes, int] = {}
+        self._ends |= {writer, up_writer}
         try:
             async with asyncio.TaskGroup() as group:
                 answers = group.create_task(self._answers(up_reader, writer, up_writer, asked))
@@ -124,8 +132,21 @@ class KafkaProxy:
                         up_writer.write_eof()
                 await answers
         finally:
+            self._ends -= {writer, up_writer}
             writer.close()
             up_writer.close()
+
+    def _break(self, rule: Rule, *ends: asyncio.StreamWriter) -> bool:
+        """Break what the rule wants broken: these ends, or all there are; says whether it does."""
+        if rule.act is Act.DIE:
+            for server in self._servers:
+                server.close()
+            ends = tuple(self._ends)
+        elif rule.act is not Act.CUT:
+            return False
+        for end in ends:
+            reset(end)
+        return True
 
     async def _requests(
         self,
@@ -139,9 +160,7 @@ class KafkaProxy:
             self.requests[api] = self.requests.get(api, 0) + 1
             rule = self._rule(api, Way.REQUEST)
             if rule is not None and not await self._arrives(rule):
-                if rule.act is Act.CUT:
-                    reset(writer)
-                    reset(up_writer)
+                if self._break(rule, writer, up_writer):
                     return
                 continue
             asked[message[4:8]] = api
@@ -161,9 +180,7 @@ class KafkaProxy:
         while (message := await _message(up_reader)) is not None:
             rule = self._rule(asked.pop(message[:4], -1), Way.ANSWER)
             if rule is not None and not await self._arrives(rule):
-                if rule.act is Act.CUT:
-                    reset(writer)
-                    reset(up_writer)
+                if self._break(rule, writer, up_writer):
                     return
                 continue
             # Whether the client is still there does not matter: it may have sent more before it went.

@@ -54,7 +54,7 @@ READING_VERBS = {
         wrong_args=("tail", "--from", "noon-ish"),
         wrong=_NO_TIME,
         # Without --idle-timeout it waits for Kafka.
-        dying_args=("tail", "--beginning", "--idle-timeout", "4"),
+        dying_args=("tail", "--beginning", "--idle-timeout", "10"),
     ),
     "export": ReadingVerb(
         args=("export", "{folder}"),

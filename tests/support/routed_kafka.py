@@ -27,8 +27,9 @@ class RoutedKafka(EmbeddedKafka):
         for route in routes:
             pairs = []
             for _ in range(nodes):
-                pairs.append((free_port(taken), free_port(taken)))
-                taken += pairs[-1]
+                for _ in ("of the proxy", "of the node"):
+                    taken.append(free_port(taken))
+                pairs.append((taken[-2], taken[-1]))
             self.ports[route] = dict(pairs)
 
     def bootstrap_by(self, route: str) -> str:
