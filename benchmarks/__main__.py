@@ -18,6 +18,7 @@ from benchmarks import (
     replay_bench,
     scale_bench,
     serve_bench,
+    speed_bench,
 )
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Verdict
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[[Bed, Plan], Iterator[Figure]]] = {
     "history": history_bench.measure,
     "serve": serve_bench.measure,
     "replay": replay_bench.measure,
+    "speed": speed_bench.measure,
     "serve-memory": serve_bench.measure_memory,
     "scale": scale_bench.measure,
 }

@@ -161,6 +161,32 @@ def files(groups: int, size: int, folder: Path) -> None:
     client.close()
 
 
+@floors.command()
+@click.option("--records", type=int, required=True, help="Records to copy, then end.")
+@click.option("--per-transaction", type=int, required=True)
+@click.option("--topic", required=True, help="Where to.")
+def copier(records: int, per_transaction: int, topic: str) -> None:
+    """Consume groups and produce the same bytes and headers to a topic, N records a transaction."""
+    settings = load_settings(TraplineSettings)
+    client = log_consumer(settings, group_id=None)
+    client.assign([TopicPartition(settings.topics.groups, 0, 0)])
+    producer = transactional_producer(settings, f"{topic}-floor")
+    producer.init_transactions(_CALL_S)
+    done = 0
+    while done < records:
+        producer.begin_transaction()
+        sent = 0
+        while sent < min(per_transaction, records - done):
+            for message in _good(client.consume(min(per_transaction, records - done) - sent, 0.1)):
+                headers = cast("Headers", message.headers() or ())
+                produce(producer, topic, message.value(), message.key(), headers)
+                sent += 1
+        producer.flush()
+        producer.commit_transaction(_CALL_S)
+        done += sent
+    client.close()
+
+
 def _good(messages: Iterable[Message]) -> list[Message]:
     messages = list(messages)
     for message in messages:

@@ -69,13 +69,24 @@ def groups_stretch(lane: Lane, firsts: Sequence[int]) -> Stretch:
         firsts: the offset of the first record of each transaction; one marker lies before each but the
             first.
     """
-    begin = max(1, len(firsts) // 10)
-    if len(firsts) < begin + 2:
-        raise BenchmarkError(f"{len(firsts)} transactions are too few to measure a rate")
-    start_s, size = _append(lane, lane.names.groups, firsts[begin])
-    end_s, _ = _append(lane, lane.names.groups, firsts[-1])
-    records = firsts[-1] - firsts[begin] - (len(firsts) - 1 - begin)
-    return Stretch(start_s, end_s, records, records * size)
+    return _stretch(lane, lane.names.groups, firsts)
+
+
+def copies_stretch(lane: Lane, topic: str, records: int) -> Stretch:
+    """As `groups_stretch`, of a topic that holds so many records and has no catalogue."""
+    consumer = log_consumer(lane.settings, group_id=None)
+    deadline_s = time.monotonic() + _READ_S
+    offsets: list[int] = []
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        while len(offsets) < records:
+            offsets += [m.offset() or 0 for m in consumer.consume(100, 0.2) if m.error() is None]
+            if time.monotonic() > deadline_s:
+                raise BenchmarkError(f"{topic} holds {len(offsets)} of {records} records")
+    finally:
+        consumer.close()
+    firsts = [offsets[0], *(after for before, after in pairwise(offsets) if after != before + 1)]
+    return _stretch(lane, topic, firsts)
 
 
 def await_groups(
@@ -117,6 +128,16 @@ def transaction_firsts(entries: Sequence[CatalogueEntry]) -> list[int]:
         if entry.first_offset != before.last_offset + 1:
             firsts.append(entry.first_offset)
     return firsts
+
+
+def _stretch(lane: Lane, topic: str, firsts: Sequence[int]) -> Stretch:
+    begin = max(1, len(firsts) // 10)
+    if len(firsts) < begin + 2:
+        raise BenchmarkError(f"{len(firsts)} transactions are too few to measure a rate")
+    start_s, size = _append(lane, topic, firsts[begin])
+    end_s, _ = _append(lane, topic, firsts[-1])
+    records = firsts[-1] - firsts[begin] - (len(firsts) - 1 - begin)
+    return Stretch(start_s, end_s, records, records * size)
 
 
 def _append(lane: Lane, topic: str, offset: int) -> tuple[float, int]:
