@@ -184,6 +184,17 @@ class LogConsumer(Consumer):
         self._group = str(options["group.id"])
         # Who joins no consumer group asks for a coordinator all the same, which takes this right.
         self._group_right = f"{'READ' if joins else 'DESCRIBE'} on consumer group {self._group}"
+        self._reads = False  # or did
+
+    def subscribe(self, *args: Any, **options: Any) -> None:
+        """As Consumer's."""
+        self._reads = True
+        super().subscribe(*args, **options)
+
+    def assign(self, *args: Any, **options: Any) -> None:
+        """As Consumer's."""
+        self._reads = True
+        super().assign(*args, **options)
 
     @property
     def admin(self) -> KafkaAdmin:
@@ -263,14 +274,16 @@ class LogConsumer(Consumer):
             raise KafkaException(self._with_right(cause, partition.topic)) from error
 
     def _group_refusal(self) -> KafkaError | None:
-        """Why this user may not ask about the consumer group; None where that is not it."""
-        try:
-            asked = self.admin.describe_consumer_groups([self._group], request_timeout=_ASK_S)
-            answered(asked[self._group], _ASK_S)
-        except KafkaException as error:
-            cause = kafka_error(error)
-            if cause.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                return named(cause, f"DESCRIBE on consumer group {self._group}")
+        """Why this user may not ask about the consumer group; None where that is not it, or it reads.
+
+        Whoever reads has joined the group, or asked before. An admin client could be asked as well, but where
+        the group's coordinator is away its request ends the process: an assertion fails inside librdkafka
+        (librdkafka#4605; each of four tries with a killed broker).
+        """
+        while not self._reads and (event := super().poll(0)) is not None:
+            error = event.error()
+            if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return named(error, f"DESCRIBE on consumer group {self._group}")
         return None
 
     def _name(self, message: Message) -> None:
