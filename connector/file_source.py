@@ -36,6 +36,7 @@ class FileReader:
     Attributes:
         source: what is read.
         problem: why no frames can come; None while it reads.
+        untried: whether it has not begun yet.
         failure: what ended the thread, if anything but the end of the files or a stop did.
         finished: whether everything was read and handed over.
         unread_files: files that could not be read, or not to their end.
@@ -68,6 +69,7 @@ class FileReader:
         """
         self.source = source
         self.problem: str | None = "not begun yet"
+        self.untried = True
         self.failure: Exception | None = None
         self.finished = False
         self.unread_files = 0
@@ -109,6 +111,7 @@ class FileReader:
     def _run(self) -> None:
         log.info("reading files", source=self.source.name, url=self.source.url, files=len(self._found.files))
         self.problem = None
+        self.untried = False
         self._counts.connected.set(1)
         try:
             self._read_all()

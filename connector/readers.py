@@ -31,6 +31,10 @@ class Reader(Protocol):
         """Why no frames can come at present."""
 
     @property
+    def untried(self) -> bool:
+        """Whether it has neither begun to read nor failed to, since the start."""
+
+    @property
     def failure(self) -> Exception | None:
         """What ended the thread."""
 

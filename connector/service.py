@@ -124,14 +124,19 @@ class ConnectorService:
         return problem
 
     def not_ready(self) -> str | None:
-        """Why no frames come into Kafka at present; None where those of one source at least do."""
+        """Why no frames come into Kafka at present; None where those of one source at least do.
+
+        After a start each source has to have been connected once, or have failed once: who is ready lets its
+        twin be stopped, which still reads what is awaited here. One that is down for good is not waited for.
+        """
         problem = self._probe.problem()
         if problem is not None:
             return problem
         problems = [f"{reader.source.name}: {reader.problem}" for reader in self._readers if reader.problem]
-        return (
-            "no source is connected; " + "; ".join(problems) if len(problems) == len(self._readers) else None
-        )
+        if len(problems) == len(self._readers):
+            return "no source is connected; " + "; ".join(problems)
+        awaited = [reader.source.name for reader in self._readers if reader.untried]
+        return "first attempts to connect are not over: " + ", ".join(awaited) if awaited else None
 
     def run(self, shutdown: Shutdown) -> Summary:
         """Read until a stop is asked for, or all sources are files and were read; deliver what was read.

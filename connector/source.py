@@ -27,6 +27,7 @@ class SourceReader:
     Attributes:
         source: which server.
         problem: why no frames can come at present; None while connected.
+        untried: whether the first attempt to connect has come to no end yet.
         failure: what ended the thread, if anything but a stop did.
         finished: whether there is nothing more to read; a server may always send more.
     """
@@ -49,6 +50,7 @@ class SourceReader:
         """
         self.source = source
         self.problem: str | None = "not connected yet"
+        self.untried = True
         self.failure: Exception | None = None
         self.finished: Final = False
         self._settings = settings
@@ -152,6 +154,7 @@ class SourceReader:
         self._counts.connections.add()
         self._counts.connected.set(1)
         self.problem = None
+        self.untried = False
         log.info("connected", source=self.source.name, url=self.source.url)
 
     def _not_connected(self, error: OSError) -> None:
@@ -160,6 +163,7 @@ class SourceReader:
         if problem != self.problem:  # else each attempt would tell the same
             log.warning("can't connect", source=self.source.name, url=self.source.url, cause=str(error))
         self.problem = problem
+        self.untried = False
 
     def _disconnected(self, ending: Ending, cause: str) -> None:
         self._counts.endings[ending].add()

@@ -1,6 +1,7 @@
 """Kafka full, slow, away, killed, or with a shorter log than before: nothing that was read is lost."""
 
 import contextlib
+import socket
 import threading
 import time
 
@@ -11,7 +12,7 @@ from runtime.image_server.script import Send
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.frames import T0_US, make_frame
 from tests.support.metrics import Change
-from tests.support.waiting import wait_until
+from tests.support.waiting import timeout_s, wait_until
 
 SECOND_US = 1_000_000
 
@@ -204,6 +205,39 @@ def test_kafka_away_at_the_start_is_waited_for(own_kafka, topic_prefix):
     assert by_source(read_topic(own_kafka.bootstrap_servers, names.raw)) == {"sb0": sent}
 
 
+def test_ready_once_no_source_is_awaited_any_more(kafka, topic_prefix):
+    """Else its redundant twin would be stopped while only that one reads the source that is slow to accept.
+
+    One that refuses has failed once, and is not waited for.
+    """
+    make_topics(kafka.bootstrap_servers, topic_prefix)
+    with socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen(0)  # room for one: whoever comes next is not answered until it is accepted
+        port = slow.getsockname()[1]
+        with (
+            socket.create_connection(("127.0.0.1", port)),
+            FrameServer(frames(1)) as server,
+            RunningConnector(
+                kafka.bootstrap_servers,
+                topic_prefix,
+                source("sb0", server.port),
+                source("slow", port),
+                source("off", 1),
+                connect_timeout_s=timeout_s(60),
+            ) as connector,
+        ):
+            connector.wait_for(raw=1)
+            words = "first attempts to connect are not over: slow"
+            wait_until(lambda: connector.service.not_ready() == words, "only the slow one to be awaited")
+            slow.accept()[0].close()
+            wait_until(lambda: connector.service.not_ready() is None, "it to be ready", 30)
+            server.stop()
+            slow.close()
+            wait_until(connector.service.not_ready, "it not to be ready")
+            assert connector.service.not_ready().startswith("no source is connected; sb0: ")
+
+
 def test_ready_or_not_while_it_runs(own_kafka, topic_prefix):
     make_topics(own_kafka.bootstrap_servers, topic_prefix)
     with (
@@ -213,7 +247,7 @@ def test_ready_or_not_while_it_runs(own_kafka, topic_prefix):
         ) as connector,
     ):
         connector.wait_for(raw=1)
-        assert connector.service.not_ready() is None  # one source of two is something
+        wait_until(lambda: connector.service.not_ready() is None, "one source of two to be something")
         server.stop()
         wait_until(connector.service.not_ready, "it not to be ready")
         problem = connector.service.not_ready()

@@ -53,6 +53,23 @@ def test_frames_are_handed_over_verbatim_and_in_order():
         assert ended(read, Ending.STOPPED) == 1
 
 
+def test_a_server_is_awaited_until_it_has_accepted_or_failed_once():
+    with socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen(0)  # room for one: whoever comes next is not answered
+        port = slow.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), ReadSource(port, connect_timeout_s=0.5) as read:
+            assert read.reader.untried
+            wait_until(lambda: not read.reader.untried, "the time-out")
+            assert "can't connect" in read.reader.problem
+    with FrameServer(FRAMES[:1]) as server, ReadSource(server.port) as read:
+        read.wait_for(1)
+        assert not read.reader.untried
+        server.stop()
+        wait_until(lambda: read.reader.problem, "the end of the connection")
+        assert not read.reader.untried
+
+
 def test_any_chunking_gives_the_same():
     stream = b"".join(FRAMES)
     cuts = [0, 1, 7, 8, 16, 511, 512, 513, 2000, len(FRAMES[0]) - 1, len(FRAMES[0]), len(stream)]
