@@ -6,6 +6,7 @@ import pytest
 
 from connector.settings import ConnectorSettings
 from grouper.settings import GrouperSettings
+from runtime.errors import SettingsError
 from runtime.settings import load_settings
 from runtime.settings_sources import ENV_PREFIX
 from runtime.topic_settings import TopicsSettings
@@ -117,6 +118,19 @@ def test_logins_come_from_secrets(variant, login, files, load):
             assert getattr(security.tls, name).name == file
         text = str(pod.owner)
         assert "hidden" not in text
+
+
+def test_one_doctor_examines_what_no_one_connector_could_read(load):
+    """64 sources of the default frame size, shared out: `helm test` is told of all of them."""
+    pods = {pod.container["name"]: pod for pod in pods_of("many-sources")}
+    doctor, connector = load(pods["test"]), load(pods["connector"])
+    assert len(doctor.sources) == 64
+    assert doctor.max_frame_bytes == connector.max_frame_bytes == 64 * 1024**2
+    assert len(connector.own_sources) == 16
+    (share,) = (each for each in pods["connector"].container["env"] if each["name"] == "TRAPLINE_SHARE")
+    share["value"] = "0/1"
+    with pytest.raises(SettingsError, match="reading_max_bytes"):
+        load(pods["connector"])
 
 
 def test_every_variant_is_looked_at():

@@ -8,7 +8,9 @@ import time
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from connector.settings import ConnectorSettings
 from grouper.near_miss import NearMisses
+from runtime.errors import SettingsError
 from runtime.settings import load_settings
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.errors import TraplineError
@@ -27,6 +29,17 @@ SECOND = 1_000_000
 
 def settings_with(**overrides):
     return load_settings(DoctorSettings, overrides=overrides, known=[])
+
+
+def test_sources_that_connectors_share_out_are_examined_by_one():
+    """The chart's test is told of all of them; each connector has memory for its own."""
+    many = ",".join(f"sb{number}=tcp://127.0.0.1:{1000 + number}" for number in range(64))
+    with pytest.raises(SettingsError, match="reading_max_bytes"):
+        load_settings(ConnectorSettings, overrides={"sources": many}, known=[])
+    assert load_settings(ConnectorSettings, overrides={"sources": many, "share": "0/4"}, known=[])
+    assert len(settings_with(sources=many).sources) == 64
+    with pytest.raises(SettingsError, match="queue_max_bytes"):
+        settings_with(sources=many, queue_max_bytes=1)
 
 
 def raising(error):
