@@ -269,7 +269,10 @@ _TOPICS: Final = Section(
 _STATUS: Final = Section(
     "One pod that asks Kafka how far every consumer group is behind, for metrics and alerts.",
     {
-        "enabled": on("Run it; without it the alerts about lag and retention cannot fire."),
+        "enabled": on(
+            "Run it; without it the alerts about lag and retention cannot fire, and TraplineLagUnknown is "
+            "left out."
+        ),
         "secrets": _logins("this pod, which needs the rights of an auditor,"),
         "resources": _resources("50m", "256Mi", "512Mi"),
         **_pods("this pod"),
@@ -404,6 +407,12 @@ VALUES: Final = Section(
                     whole=False,
                     exclusiveMinimum=0,
                     maximum=1,
+                ),
+                "sourceSilentSeconds": number(
+                    120,
+                    "Most seconds without a frame of a source; above the cadence of the images, and at least "
+                    "four scrapes.",
+                    minimum=60,
                 ),
                 "latencyP99Seconds": number(
                     10,

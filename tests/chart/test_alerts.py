@@ -1,6 +1,7 @@
 """The alerts: rules that Prometheus takes, and their own tests, run by Prometheus' own tool.
 
-As the chart renders them, with what stands in place of their placeholders where nobody says otherwise.
+As the chart renders them, for two connectors, with what stands in place of their placeholders where nobody
+says otherwise.
 """
 
 import subprocess
@@ -9,18 +10,63 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.rendered import objects_of, tool
+from tests.support.chart import MINIMAL, variant_file, variant_values
+from tests.support.rendered import objects_of, template, tool
 
 TESTS = sorted(Path(__file__).parent.glob("*_test.yaml"))
+
+
+def rendered_rules(*options):
+    """The rules that the chart renders, with these options besides."""
+    done = template(
+        f"--values={variant_file(MINIMAL)}",
+        "--set=prometheusRule.enabled=true,connector.redundant=true",
+        *options,
+    )
+    assert done.returncode == 0, done.stderr
+    (rule,) = (each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "PrometheusRule")
+    return rule["spec"]
 
 
 @pytest.fixture
 def rules(tmp_path):
     """The rendered rules, as a rule file."""
-    (rule,) = (each for each in objects_of("everything-on") if each["kind"] == "PrometheusRule")
     file = tmp_path / "alerts.yaml"
-    file.write_text(yaml.safe_dump(rule["spec"]))
+    file.write_text(yaml.safe_dump(rendered_rules()))
     return file
+
+
+def names(spec):
+    return [each["alert"] for group in spec["groups"] for each in group["rules"]]
+
+
+def test_without_the_status_pod_nobody_is_missed_who_could_know_the_lag():
+    with_it, without = names(rendered_rules()), names(rendered_rules("--set=status.enabled=false"))
+    assert "TraplineLagUnknown" in with_it
+    assert without == [name for name in with_it if name != "TraplineLagUnknown"]
+
+
+def test_the_rules_know_how_many_connectors_there_should_be():
+    for options, pods in (((), 2), (("--set=connector.shares=2",), 4)):
+        (group, *_) = rendered_rules(*options)["groups"]
+        (rule,) = (each for each in group["rules"] if each["alert"] == "TraplineConnectorMissing")
+        assert rule["expr"].endswith(f" < {pods}")
+        assert f"of {pods} connectors" in rule["annotations"]["description"]
+
+
+def test_thresholds_are_those_of_the_values():
+    (rule,) = (each for each in objects_of("everything-on") if each["kind"] == "PrometheusRule")
+    text = yaml.safe_dump(rule["spec"])
+    assert "@" not in text
+    values = variant_values("everything-on")["prometheusRule"]
+    expressions = {each["alert"]: each["expr"] for group in rule["spec"]["groups"] for each in group["rules"]}
+    for alert, key in (
+        ("TraplineSourceSilent", "sourceSilentSeconds"),
+        ("TraplineCompletenessLow", "completenessTarget"),
+        ("TraplineLatencyHigh", "latencyP99Seconds"),
+        ("TraplineRetentionNear", "retentionLeftSeconds"),
+    ):
+        assert str(values[key]) in expressions[alert]
 
 
 def promtool(*arguments):

@@ -48,6 +48,8 @@ OF_COUNTERS, OF_GAUGES = {"rate", "increase"}, {"deriv", "changes"}
 PLACEHOLDERS = {
     "@SELECTOR@": 'namespace="telescope"',
     "@RUNBOOK@": "docs/operations.md",
+    "@CONNECTORS@": "2",
+    "@SOURCE_SILENT_SECONDS@": "120",
     "@COMPLETENESS_TARGET@": "0.95",
     "@LATENCY_P99_SECONDS@": "10",
     "@RETENTION_LEFT_SECONDS@": "14400",
