@@ -13,7 +13,7 @@ from schemas.topics import RECORD_HEADROOM
 # What a decoder (FrameDecoder) holds at most: a frame that was cut off, the true ones that were inside it,
 # and what is not judged yet.
 _FRAMES_READ: Final = 2
-_DECODER_BYTES: Final = 3 * 1024**2
+DECODER_BYTES: Final = 3 * 1024**2
 
 
 class ReadingKeys(SourceKeys):
@@ -105,7 +105,7 @@ class ReadingKeys(SourceKeys):
         """A bound at run time could only stop sources, and one that drips would hold up all others."""
         files = sum(isinstance(source, FileSource) for source in self.own_sources)
         held = files if files > 1 else 0  # a frame each, to hand them over in order (FileOrder)
-        most = (len(self.own_sources) * _FRAMES_READ + held) * (self.max_frame_bytes + _DECODER_BYTES)
+        most = (len(self.own_sources) * _FRAMES_READ + held) * (self.max_frame_bytes + DECODER_BYTES)
         if most > self.reading_max_bytes:
             yield CrossProblem(
                 ("reading_max_bytes", "max_frame_bytes", "sources"),

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.support.command_line import parse
 from tests.support.metrics_table import metrics
 from trapline.all_settings import KNOWN_SETTINGS
-from trapline.cli import trapline
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = ("operations.md", "scaling.md")
@@ -28,19 +28,6 @@ def calls(page):
 
 
 CALLS = sorted({line for page in PAGES for line in calls(page)})
-
-
-def parse(words):
-    """Parse as click would, and run nothing."""
-    command, ctx = trapline, None
-    while isinstance(command, click.Group):
-        if not words or words[0].startswith("-"):
-            raise click.UsageError(f"no verb in {words}")
-        found = command.get_command(ctx or click.Context(command), words[0])
-        if found is None:
-            raise click.UsageError(f"no verb {words[0]!r}")
-        command, words = found, words[1:]
-    command.make_context(command.name, list(words))
 
 
 @pytest.mark.parametrize("line", CALLS)
