@@ -18,6 +18,7 @@ BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
 _ROOMS: Final = ("runtime", "connector", "grouper", "consumer", "audit", "emulator", "trapline")
 _PROCESSES: Final[Mapping[str, str]] = {
     "runtime": "every process",
+    "consumer.serving": "`trapline serve`",
     "consumer": "a program that reads with `GroupStream`, if it serves metrics",
     "audit": "`trapline verify`",
     "trapline.status": "`trapline status --follow`",

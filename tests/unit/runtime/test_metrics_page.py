@@ -1,10 +1,14 @@
 """docs/metrics.md says what the code counts, and the names keep to Prometheus' conventions."""
 
+import contextlib
 import re
 from collections import Counter
 
+import click
+import pytest
 from prometheus_client import REGISTRY
 
+from tests.support.command_line import parse
 from tests.support.metrics_table import PAGE, metrics, with_table
 
 KINDS = {"counter", "gauge", "histogram"}
@@ -14,6 +18,16 @@ UNBOUNDED = {"timestamp", "group", "offset", "digest", "client", "host", "port",
 def test_its_table_is_that_of_the_code():
     page = PAGE.read_text()
     assert page == with_table(page), "python -m tests.support.metrics_table"
+
+
+def test_each_process_it_names_is_a_verb():
+    spans = {span for metric in metrics() for span in re.findall(r"`(trapline [^`]*)`", metric.process)}
+    assert {"trapline connector", "trapline grouper", "trapline serve", "trapline status --follow"} <= spans
+    for span in spans:
+        with contextlib.suppress(click.MissingParameter):
+            parse(span.split()[1:])
+    with pytest.raises(click.UsageError):
+        parse(["consumer.serving"])
 
 
 def test_every_metric_of_ours_stands_in_a_metrics_module():
