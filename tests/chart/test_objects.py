@@ -63,13 +63,13 @@ def test_ports_that_brokers_name_and_providers_of_tokens_are_open():
 
 
 def test_metrics_may_be_read():
-    spec = of_kind("everything-on", "NetworkPolicy")["trapline-grouper"]["spec"]
+    spec = of_kind("everything-on", "NetworkPolicy")["trapline-images-grouper"]["spec"]
     (rule,) = spec["ingress"]
     assert rule["ports"] == [{"port": "metrics", "protocol": "TCP"}]
     assert rule["from"][0]["namespaceSelector"]["matchLabels"] == {
         "kubernetes.io/metadata.name": "monitoring"
     }
-    assert "ingress" not in of_kind("everything-on", "NetworkPolicy")["trapline-topics"]["spec"]
+    assert "ingress" not in of_kind("everything-on", "NetworkPolicy")["trapline-images-topics"]["spec"]
 
 
 def test_the_topics_job_comes_first_and_needs_nothing_of_the_release(variant):
@@ -89,9 +89,9 @@ def test_the_topics_job_comes_first_and_needs_nothing_of_the_release(variant):
 
 def test_evictions_take_one_at_a_time(variant):
     budgets = of_kind(variant, "PodDisruptionBudget")
-    assert {name: each["spec"]["maxUnavailable"] for name, each in budgets.items()} == {
-        "trapline-connector": 1,
-        "trapline-grouper": 1,
+    assert {name.rpartition("-")[2]: each["spec"]["maxUnavailable"] for name, each in budgets.items()} == {
+        "connector": 1,
+        "grouper": 1,
     }
 
 
