@@ -247,7 +247,8 @@ _GROUPER: Final = Section(
 )
 
 _TOPICS: Final = Section(
-    "The topics, made by a Job before each install and upgrade; those that exist are checked, not changed.",
+    "The topics, made by a Job before each install, upgrade and rollback; those that exist are checked, not "
+    "changed.",
     {
         "create": on("Run the Job."),
         "partitions": number(1, "Partitions of each topic. Never changed later.", minimum=1, maximum=10_000),

@@ -78,11 +78,13 @@ def test_the_topics_job_comes_first_and_needs_nothing_of_the_release(variant):
         assert not jobs
         return
     (job,) = jobs.values()
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    hooks = {"pre-install", "pre-upgrade", "pre-rollback"}
+    assert set(job["metadata"]["annotations"]["helm.sh/hook"].split(",")) == hooks
     assert job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-succeeded,hook-failed"
     spec = job["spec"]["template"]["spec"]
     assert "serviceAccountName" not in spec
     policy = of_kind(variant, "NetworkPolicy")[job["metadata"]["name"]]
+    assert set(policy["metadata"]["annotations"]["helm.sh/hook"].split(",")) == hooks
     weights = [int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in (policy, job)]
     assert weights[0] < weights[1]
 

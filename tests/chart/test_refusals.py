@@ -1,9 +1,12 @@
 """What is refused, with a clear word: by the schema, or by the templates."""
 
+import re
+import shlex
+
 import pytest
 
-from tests.support.chart import MINIMAL, variant_file
-from tests.support.rendered import template
+from tests.support.chart import CHART, MINIMAL, ROOT, variant_file
+from tests.support.rendered import RELEASE, template
 
 SASL = "kafka.securityProtocol=sasl_ssl"
 
@@ -48,3 +51,23 @@ def test_without_topics_no_retention_is_asked_for():
         f"--values={variant_file(MINIMAL)}", "--set=topics.create=false", "--set=topics.retentionHours=null"
     )
     assert done.returncode == 0, done.stderr
+
+
+LINES = [
+    line
+    for page in (ROOT / "docs" / "operations.md", CHART / "README.md")
+    for line in re.findall(r"^\s*\$ (helm (?:install|upgrade) .+)$", page.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_a_line_of_the_pages_sets_is_taken(line):
+    words = shlex.split(line)
+    assert words[2:4] == [RELEASE, str(CHART.relative_to(ROOT))]
+    sets = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+    done = template(f"--values={variant_file(MINIMAL)}", *(f"--set={each}" for each in sets))
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_lines_that_set_something():
+    assert any(" --set " in line for line in LINES)
