@@ -283,7 +283,8 @@ _STATUS: Final = Section(
 _PEERS: Final = "as in a NetworkPolicy; empty: any, on these ports."
 
 _NETWORK_POLICY: Final = Section(
-    "What the pods may talk to: brokers, sources, DNS; and who may read their metrics.",
+    "What the pods may talk to, by port, and by address where that is said: brokers, sources, DNS; and who "
+    "may read their metrics.",
     {
         "enabled": on("Make NetworkPolicies."),
         "brokers": Section(
@@ -340,7 +341,12 @@ VALUES: Final = Section(
         "image": Section(
             "The container image.",
             {
-                "repository": text("trapline", "Where it is, without a tag.", minLength=1),
+                "repository": text(
+                    "trapline",
+                    "Where it is, without a tag. The default names no registry: it is for an image that the "
+                    "nodes have already.",
+                    minLength=1,
+                ),
                 "tag": text("", "Its tag; empty: the chart's appVersion."),
                 "digest": text("", "Its digest, in place of a tag.", pattern="^(sha256:[0-9a-f]{64})?$"),
                 "pullPolicy": choice(
@@ -402,18 +408,18 @@ VALUES: Final = Section(
             {
                 "enabled": off("Make a PrometheusRule."),
                 "runbook": text("docs/operations.md", "Where docs/operations.md is read: its address."),
+                "sourceSilentSeconds": number(
+                    120,
+                    "Most seconds without a frame of a source; above the cadence of the images, and at least "
+                    "four scrapes.",
+                    minimum=60,
+                ),
                 "completenessTarget": number(
                     0.95,
                     "Least share of groups that should be complete.",
                     whole=False,
                     exclusiveMinimum=0,
                     maximum=1,
-                ),
-                "sourceSilentSeconds": number(
-                    120,
-                    "Most seconds without a frame of a source; above the cadence of the images, and at least "
-                    "four scrapes.",
-                    minimum=60,
                 ),
                 "latencyP99Seconds": number(
                     10,
