@@ -35,7 +35,7 @@ from consumer.kafka_errors import stream_error
 from consumer.metrics import IMAGES_GONE
 from consumer.past_images import PastImages
 from consumer.settings import ConsumerSettings
-from consumer.start import End
+from consumer.start import AtOffset, End, LastGroups
 from runtime.kafka import LogConsumer, explain, kafka_error
 from runtime.logs import get_logger
 from schemas.timestamp import format_timestamp
@@ -104,7 +104,8 @@ class History:
         self._finds: WeakSet[Generator[CatalogueRecord, None, None]] = WeakSet()
         self._images: dict[int, PastImages] = {}
         self._counted: dict[tuple[int, int], int] = {}  # by partition and page: a bit for each offset
-        self._heads: dict[int, CatalogueRecord] = {}  # by partition: the first one found
+        self._searched: GroupRange | None = None  # whose first groups these are:
+        self._heads: dict[int, CatalogueRecord] = {}  # by partition, of all of them or of none
         self._gone_before: dict[int, int] = {}  # by partition: catalogue offset
         self._consumer = catalogue_consumer(settings)
         self._asking = self._catalogue(self._consumer)
@@ -226,13 +227,23 @@ class History:
             groups: how many were done in all.
             lost: how many others cannot be; default: those that `read` met and could not give.
         """
-        offsets = dict(done)
+        if not done and not self._heads:
+            return where
+        # A partition where nothing was found has nothing of the last N; of another range it may get some yet.
+        match where.place:
+            case LastGroups():
+                offsets = {}
+            case AtOffset(begun):
+                offsets = dict(begun)
+            case _:
+                offsets = dict.fromkeys(self.partitions, 0)
         for partition, record in self._heads.items():
             entry = None if partition in done else readable_entry(record)
             if entry is not None:
                 offsets[partition] = entry.first_offset
         if not offsets:
             return where
+        offsets |= done
         return where.resumed(offsets, groups, self.gone.groups + self.unreadable if lost is None else lost)
 
     def require_topic(self, name: str) -> None:
@@ -283,9 +294,10 @@ class History:
         with ExitStack() as stack, self._named_errors(self._settings.topics.catalogue):
             # All ends before the first entry: what is published meanwhile is in no partition.
             ends = {p: self._asking.bounds(p)[1] for p in self.partitions}
-            self._heads = {}
+            if where != self._searched:
+                self._searched, self._heads = where, {}
             starts = self._search.starts(where, ends)
-            parts = []
+            parts, heads = [], dict[int, CatalogueRecord]()
             for partition, start in starts.items():
                 catalogue = self._catalogue(catalogue_consumer(self._settings))
                 stack.callback(catalogue.close)
@@ -293,16 +305,11 @@ class History:
                     partition, start, ends[partition], from_us=where.from_us, to_us=where.to_us
                 )
                 stack.callback(found.close)
-                parts.append(self._meant(found, where))
-            if len(parts) == 1:
-                yield from parts[0]
-            else:
-                yield from heapq.merge(*parts, key=lambda record: record.timestamp_us)
-
-    def _meant(self, found: Iterable[CatalogueRecord], where: GroupRange) -> Iterator[CatalogueRecord]:
-        for record in found:
-            if is_meant(record, where):
-                self._heads.setdefault(record.partition, record)
+                parts.append(_meant(found, where, heads))
+            merged = parts[0] if len(parts) == 1 else heapq.merge(*parts, key=lambda r: r.timestamp_us)
+            for record in merged:
+                # Only now the first one of every partition is known; some of them would leave the others out.
+                self._heads = heads
                 yield record
 
     def _find_what_is_gone(self, record: CatalogueRecord, oldest_image: int) -> None:
@@ -345,6 +352,16 @@ class History:
 
 def _runs(offsets: Sequence[int]) -> Iterator[Sequence[int]]:
     """Cut ascending offsets where so many lie between that asking anew costs less than reading on."""
+def _meant(
+    found: Iterable[CatalogueRecord], where: GroupRange, heads: dict[int, CatalogueRecord]
+) -> Iterator[CatalogueRecord]:
+    """Those that are meant; the first one is noted in `heads`."""
+    for record in found:
+        if is_meant(record, where):
+            heads.setdefault(record.partition, record)
+            yield record
+
+
     start = 0
     for end in range(1, len(offsets) + 1):
         if end == len(offsets) or offsets[end] - offsets[end - 1] > LONGEST_READ_OVER or end - start >= BATCH:

@@ -181,6 +181,51 @@ def test_what_is_published_later_is_no_part_of_it(settings, publisher):
         assert seconds([first, *groups]) == [0, 1]
 
 
+@pytest.mark.parametrize("partitions", [2])
+@pytest.mark.parametrize("said", [{}, {"last": 2}, {"from_": time_of(0)}, {"offset": ["0:0", "1:0"]}])
+def test_ctrl_c_before_each_partition_has_shown_its_first_group(settings, publisher, monkeypatch, said):
+    for second in range(2):
+        publisher.publish(at(second), partition=second)
+    where, looked_at = group_range(**said), []
+
+    def interrupted(record, _where):
+        looked_at.append(record.partition)
+        if len(looked_at) == 2:
+            raise KeyboardInterrupt
+        return True
+
+    with History(settings) as history:
+        with monkeypatch.context() as patch:
+            patch.setattr("consumer.history.is_meant", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                next(history.find(where))
+        assert sorted(looked_at) == [0, 1]
+        left = history.resumed(where, {})
+        assert left == where
+        assert seconds(list(history.groups(left))) == [0, 1]
+
+
+@pytest.mark.parametrize("partitions", [3])
+def test_who_goes_on_gets_what_has_come_into_a_partition_that_had_nothing(settings, publisher):
+    where = group_range(from_=time_of(1))
+    publisher.publish(at(0), partition=1)  # before the range; partition 2 is empty
+    publisher.run(2, first_us=at(1))
+    with History(settings) as history:
+        groups = history.groups(where)
+        first = next(groups)
+        groups.close()
+        left = history.resumed(where, {0: first.last_offset + 1}, 1)
+        last = history.resumed(group_range(last=2), {0: first.last_offset + 1}, 1)
+        publisher.publish(at(3), partition=1)
+        publisher.publish(at(4), partition=2)
+        assert left.options().startswith(f"--offset 0:{first.last_offset + 1} --offset 1:0 --offset 2:0")
+        assert found(settings, offset=["0:0", "2:0"]) == [1, 2, 4]
+        assert seconds(list(history.groups(left))) == [2, 3, 4]
+        assert seconds(list(history.groups(last))) == [2]  # those that were the last ones
+        named = history.resumed(group_range(offset=["0:0", "2:0"]), {0: first.last_offset + 1}, 1)
+        assert seconds(list(history.groups(named))) == [2, 4]
+
+
 def test_nothing_published_yet(settings):
     assert found(settings) == []
     assert found(settings, last=3) == []
