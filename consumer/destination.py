@@ -26,6 +26,7 @@ from runtime.logs import get_logger
 from runtime.settings import TraplineSettings, load_settings
 from runtime.topic_check import check_topic
 from runtime.topics import describe_topics, require_good_topics
+from schemas.errors import TopicNameError
 from schemas.topics import TopicNames, TopicSpec, check_topic_name, topic_specs
 
 # What a topic that nobody but a replay and its readers knows has to be set to.
@@ -101,7 +102,8 @@ def check_destination(destination: Destination, source: ConsumerSettings, wait_s
     """See whether a replay can write there, and may; return how many partitions there are.
 
     Raises:
-        DestinationError: it is what is read, or groups of a grouper lie there.
+        DestinationError: it is what is read, groups of a grouper lie there, or it is one of several topics of
+            a prefix.
         MissingTopicError: a topic does not exist.
         TopicCheckError: a topic's settings would lose or refuse records.
         KafkaUnavailableError: Kafka did not answer, or refused.
@@ -169,12 +171,7 @@ def _refuse_what_a_grouper_writes(admin: KafkaAdmin, destination: Destination) -
     """A grouper takes what is in its catalogue for its own, and a catalogue has to name all groups."""
     prefix = destination.prefix
     if prefix is None:
-        prefix, dot, last = destination.topic.rpartition(".")
-        if dot and last == "groups" and _ends(admin, f"{prefix}.catalogue") is not None:
-            raise DestinationError(
-                f"topic {destination.topic} belongs to the prefix {prefix}, whose catalogue would not know "
-                f"of the groups; say --to-prefix {prefix}"
-            )
+        _refuse_topics_of_a_prefix(admin, destination.topic)
         return
     ends = _ends(admin, TopicNames(prefix).raw)
     if ends is not None and any(ends.values()):
@@ -182,6 +179,25 @@ def _refuse_what_a_grouper_writes(admin: KafkaAdmin, destination: Destination) -
             f"--to-prefix {prefix}: it has frames in {prefix}.raw, so a grouper publishes to it; a replay "
             "goes to topics of its own: make some with `trapline topics create --topic-prefix OTHER`"
         )
+
+
+def _refuse_topics_of_a_prefix(admin: KafkaAdmin, topic: str) -> None:
+    """In raw a grouper would take FITS files for frames, and the others hold no images."""
+    prefix, _, last = topic.rpartition(".")
+    try:
+        names = TopicNames(prefix)
+    except TopicNameError:
+        return
+    if topic not in names.all():
+        return
+    sister = next((each for each in names.all() if each != topic and _ends(admin, each) is not None), None)
+    if sister is None:
+        return
+    if topic == names.groups:
+        what = f"whose catalogue would not know of the groups; say --to-prefix {prefix}"
+    else:
+        what = f"whose programs expect no images in its {last}; name a topic of another kind"
+    raise DestinationError(f"topic {topic} belongs to the prefix {prefix} (there is {sister}, too), {what}")
 
 
 def _ends(admin: KafkaAdmin, topic: str) -> Mapping[int, int] | None:

@@ -222,10 +222,17 @@ def test_where_a_replay_may_not_or_cannot_write(publisher, settings, again, repl
     settle(settings)
     small = make_topic(settings, f"{settings.topic_prefix}-small", **{"max.message.bytes": "1000000"})
     compacted = make_topic(settings, f"{settings.topic_prefix}-compacted", **{"cleanup.policy": "compact"})
+    alone = make_topic(settings, f"{settings.topic_prefix}-alone.raw")
+    pair = make_topic(settings, f"{settings.topic_prefix}-pair.rejects")
+    make_topic(settings, f"{settings.topic_prefix}-pair.catalogue")
     for options, status, words in (
         (["--to-prefix", settings.topic_prefix], 2, "is the prefix that is read"),
         (["--to-topic", settings.topics.groups], 2, "is a topic of"),
         (["--to-topic", again.topics.groups], 2, f"say --to-prefix {again.topic_prefix}"),
+        (["--to-topic", again.topics.raw], 2, "expect no images in its raw"),
+        (["--to-topic", again.topics.catalogue], 2, "expect no images in its catalogue"),
+        (["--to-topic", pair], 2, f"belongs to the prefix {settings.topic_prefix}-pair (there is "),
+        (["--to-topic", alone], 0, ""),
         (["--to-topic", "no-such-topic"], 1, "no-such-topic, to be replayed to, does not exist"),
         (["--to-prefix", "no-such-prefix"], 1, "trapline topics create --topic-prefix no-such-prefix"),
         (["--to-topic", small], 1, "max.message.bytes: 1000000, should be at least"),
