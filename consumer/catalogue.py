@@ -18,6 +18,7 @@ from typing import Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consumer.kafka_errors import is_gap
 from consumer.metrics import UNREADABLE
 from consumer.settings import ConsumerSettings
 from runtime.kafka import LogConsumer, log_consumer
@@ -162,7 +163,9 @@ class Catalogue:
         from_us: int | None = None,
         to_us: int | None = None,
     ) -> Generator[CatalogueRecord, None, None]:
-        """Entries at offsets from `start` to before `end`; what is not an entry is counted and left out.
+        """Entries at offsets from `start` to before `end`, as far as they are still there.
+
+        What is not an entry is counted and left out.
 
         Args:
             partition: where.
@@ -179,7 +182,7 @@ class Catalogue:
         end_key = NO_KEY if to_us is None else timestamp_key(to_us)
         self._consumer.assign([TopicPartition(self._topic, partition, start)])
         try:
-            for message in self._messages(end):
+            for message in self._messages(partition, start, end):
                 if first_key <= (message.key() or b"") < end_key:
                     record = _record(message)
                     if record is not None:
@@ -214,27 +217,41 @@ class Catalogue:
                 start = record.offset + 1
         return start
 
-    def _messages(self, end: int) -> Iterator[Message]:
-        heard_s = time.monotonic()
+    def _messages(self, partition: int, start: int, end: int) -> Iterator[Message]:
+        """Records from `start` to before `end`, without those that retention deletes meanwhile."""
         while True:
-            first = self._consumer.poll(0.5)  # comes with the first record, not when a batch is full
-            if first is None:
-                if time.monotonic() - heard_s > self._stall_s:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - librdkafka's names
-                continue
-            heard_s = time.monotonic()
-            for message in (first, *self._consumer.consume(BATCH, 0)):
+            for message in self._batch():
                 error = message.error()
                 if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the same
+                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
                         return
-                    raise KafkaException(error)
+                    start = self._behind(error, partition, start)
+                    if start >= end:
+                        return
+                    self._consumer.assign([TopicPartition(self._topic, partition, start)])
+                    break
                 offset = cast("int", message.offset())  # a record that came has one
                 if offset < end:
                     yield message
                 if offset >= end - 1:
                     return
-            heard_s = time.monotonic()  # whoever takes the records may take his time
+                start = offset + 1
+
+    def _batch(self) -> tuple[Message, ...]:
+        asked_s = time.monotonic()
+        while True:
+            first = self._consumer.poll(0.5)  # comes with the first record, not when a batch is full
+            if first is not None:
+                return first, *self._consumer.consume(BATCH, 0)
+            if time.monotonic() - asked_s > self._stall_s:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the same
+
+    def _behind(self, error: KafkaError, partition: int, start: int) -> int:
+        """Where the records begin now, if those from `start` on are gone; otherwise the error is one."""
+        low = self.bounds(partition)[0] if is_gap(error) else start
+        if low <= start:  # also of a topic that was made anew, and of one whose broker lost records
+            raise KafkaException(error)
+        return low
 
 
 def _record(message: Message) -> CatalogueRecord | None:

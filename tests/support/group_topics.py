@@ -49,7 +49,15 @@ def settle(settings: ConsumerSettings) -> None:
 
 def delete_images(settings: ConsumerSettings, before: int, partition: int = 0) -> None:
     """Do what retention does: delete the images at offsets before this one."""
-    where = TopicPartition(settings.topics.groups, partition, before)
+    _delete(settings, TopicPartition(settings.topics.groups, partition, before))
+
+
+def delete_entries(settings: ConsumerSettings, before: int, partition: int = 0) -> None:
+    """The same with the entries of the catalogue."""
+    _delete(settings, TopicPartition(settings.topics.catalogue, partition, before))
+
+
+def _delete(settings: ConsumerSettings, where: TopicPartition) -> None:
     admin = admin_client(settings)  # its answers come only while it is there
     (done,) = admin.delete_records([where]).values()
     done.result(timeout_s(30))

@@ -1,14 +1,18 @@
 """Groups of the past: found by observation time, and read where their images are left."""
 
-import pytest
+from contextlib import closing
 
+import pytest
+from confluent_kafka import KafkaException
+
+from consumer.catalogue import Catalogue, catalogue_consumer
 from consumer.errors import StartError, TopicMissingError
 from consumer.group_range import group_range
 from consumer.history import History, find_groups, read_groups
 from consumer.metrics import IMAGES_GONE
 from consumer.settings import ConsumerSettings
 from runtime.settings import load_settings
-from tests.support.group_topics import delete_images, seconds, settle
+from tests.support.group_topics import delete_entries, delete_images, seconds, settle
 from tests.support.metrics import Change
 from tests.support.published_groups import SECOND_US, START_US, GroupPublisher, frequency_hz
 
@@ -224,6 +228,22 @@ def test_who_goes_on_gets_what_has_come_into_a_partition_that_had_nothing(settin
         assert seconds(list(history.groups(last))) == [2]  # those that were the last ones
         named = history.resumed(group_range(offset=["0:0", "2:0"]), {0: first.last_offset + 1}, 1)
         assert seconds(list(history.groups(named))) == [2, 4]
+
+
+def test_entries_that_go_while_they_are_searched(settings, publisher):
+    publisher.run(4)
+    entries = list(find_groups(settings, group_range()))
+    with closing(Catalogue(catalogue_consumer(settings), settings.topics.catalogue)) as catalogue:
+        _, end = catalogue.bounds(0)
+        search = catalogue.read(0, 0, end)  # its first question is asked after this:
+        delete_entries(settings, entries[2].offset)
+        assert [each.offset for each in search] == [entries[2].offset, entries[3].offset]
+        assert list(catalogue.read(0, 0, entries[1].offset + 1)) == []
+        with pytest.raises(KafkaException):  # what never was is no gap of retention's
+            list(catalogue.read(0, end + 5, end + 9))
+    with History(settings) as history:
+        offsets = [each.offset for each in entries]
+        assert [each.offset for each in history.at(0, offsets)] == offsets[2:]
 
 
 def test_nothing_published_yet(settings):

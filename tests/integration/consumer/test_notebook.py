@@ -13,9 +13,11 @@ from astropy.time import Time
 import trapline
 from consumer import past_groups
 from consumer.errors import ImagesGoneError, RangeError
+from consumer.group_range import group_range
+from consumer.history import find_groups
 from consumer.past_groups import open_groups
 from schemas.timestamp import format_timestamp
-from tests.support.group_topics import delete_images, make_topics, seconds, settle
+from tests.support.group_topics import delete_entries, delete_images, make_topics, seconds, settle
 from tests.support.published_groups import SECOND_US, START_US, GroupPublisher, pixels_of
 
 
@@ -179,6 +181,24 @@ def test_images_that_are_gone(kafka, topic_prefix):
         with pytest.raises(ImagesGoneError, match="retention has deleted them"):
             groups[0]
         assert groups.gone.groups == 1
+
+
+def test_entries_that_go_while_the_groups_are_open(kafka, topic_prefix):
+    settings = make_topics(kafka.bootstrap_servers, topic_prefix)
+    GroupPublisher(settings).run(4)
+    settle(settings)
+    entries = list(find_groups(settings, group_range()))
+    with open_groups(settings) as groups:
+        delete_entries(settings, entries[2].offset)
+        with pytest.raises(ImagesGoneError, match="retention has deleted them"):
+            groups[0]
+        assert seconds([groups[2]]) == [2]
+        assert seconds(list(groups)) == [2, 3]
+        assert groups.to_array().mask.all(axis=(1, 2, 3)).tolist() == [True, True, False, False]
+        delete_entries(settings, entries[3].offset + 1)
+        with pytest.raises(ImagesGoneError):
+            groups[3]
+        assert list(groups) == []
 
 
 def test_every_public_name_can_be_imported():
