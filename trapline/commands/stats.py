@@ -15,6 +15,7 @@ from consumer.errors import NothingFoundError, StreamError
 from consumer.group_range import GroupRange
 from consumer.history import History, is_meant, readable_entry
 from consumer.latency import Latencies, LatencyMeter
+from consumer.range_end import is_past
 from consumer.sequence import Sequence
 from consumer.settings import OF_READING_AHEAD, OF_STREAMS, ConsumerSettings
 from consumer.start import End
@@ -132,29 +133,40 @@ class _Stats:
             raise NothingFoundError(_nothing(history))
 
     def follow(self, history: History, interval_s: float) -> None:
-        """The range as far as it is there, then a line for each interval until Ctrl-C."""
+        """The range as far as it is there, then a line for each interval until Ctrl-C or its end."""
         with closing(CatalogueTail(self._settings, history.partitions)) as tail:
             left = math.inf if self._where.limit is None else self._where.limit
             if not self._where.from_now_on:
+            past = is_past(self._where, time.time_ns() // 1000)
                 statistics = self._past(history, tail)
                 self._print(statistics, self._meter.measure(statistics.sample))
                 left -= statistics.publications
             sequence = Sequence(self._cadence_us)
             try:
-                while left > 0:
+            going_on = set[int]() if past else set(tail.partitions)
+                while left > 0 and going_on:
                     time.sleep(interval_s)
                     statistics = Statistics(self._where.sources, sequence, _FOLLOWED_SAMPLE)
-                    self._follow_once(tail, statistics, interval_s, left)
+                    self._follow_once(tail, statistics, interval_s, left, going_on)
                     left -= statistics.publications
             except KeyboardInterrupt:
                 return
 
     def _follow_once(
-        self, tail: CatalogueTail, statistics: Statistics, interval_s: float, most: float
+        self,
+        tail: CatalogueTail,
+        statistics: Statistics,
+        interval_s: float,
+        most: float,
+        going_on: set[int],
     ) -> None:
         try:
+        """One line; `going_on` loses the partitions that show a group which the range ends before."""
+        to_us = self._where.to_us
             for record in tail.new():
                 entry = readable_entry(record) if self._where.at(record.timestamp_us) else None
+                if to_us is not None and record.timestamp_us >= to_us:
+                    going_on.discard(record.partition)
                 if entry is not None and is_meant(record, self._where):
                     statistics.add(record, entry)
                 if statistics.publications >= most:

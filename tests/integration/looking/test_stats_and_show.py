@@ -17,6 +17,7 @@ from schemas.fits_image import encode_image
 from schemas.window import decode_window
 from tests.support.group_topics import delete_images, settle
 from tests.support.published_groups import SECOND_US, SOURCES, START_US, frame_of, pixels_of
+from schemas.timestamp import format_timestamp
 from tests.support.waiting import timeout_s
 from trapline import cli
 
@@ -154,6 +155,44 @@ def test_show(settings, publisher, verb, verb_json):
     settle(settings)
     (revision,) = verb_json("show", START)["revisions"]
     assert (revision["revision"], revision["missing"], revision["partition"]) == (1, ["sb1"], 0)
+@pytest.mark.parametrize("partitions", [2])
+def test_the_following_of_a_range_ends_with_the_range(publisher):
+    """Each partition has to show its end, whatever the other one shows."""
+    end = at(3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trapline", "stats", "--follow", "--interval", "0.2", "--json",
+         "--to", format_timestamp(end)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )  # fmt: skip
+    with process:
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["groups"] == 0
+            publisher.run(5, partition=0)
+            seen = 0
+            while seen < 3:
+                seen += json.loads(process.stdout.readline())["groups"]
+            publisher.publish(at(2), partition=1)  # not over yet
+            while seen < 4:
+                seen += json.loads(process.stdout.readline())["groups"]
+            assert process.poll() is None
+            publisher.publish(end, partition=1)
+            lines = [json.loads(line) for line in process.stdout]
+            assert seen + sum(line["groups"] for line in lines) == 4
+            assert process.wait(timeout_s(60)) == 0
+        finally:
+            process.kill()
+
+
+def test_the_following_of_a_range_that_is_past_ends_with_what_is_there(settings, publisher, verb_json):
+    publisher.run(3)
+    settle(settings)
+    stats = verb_json("stats", "--follow", "--beginning", "--to", format_timestamp(at(2)))
+    assert stats["groups"] == 2
+
+
     assert (revision["first_offset"], revision["last_offset"]) == (0, 1)
     first, second = revision["images"]
     assert (first["source"], second["source"], second["offset"]) == ("sb0", "sb2", 1)
