@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from consumer.kafka_errors import is_gap
 from consumer.metrics import UNREADABLE
 from consumer.settings import ConsumerSettings
-from runtime.kafka import LogConsumer, log_consumer
+from runtime.kafka import LogConsumer, ask_within, log_consumer
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
 from schemas.errors import CatalogueError, SchemaError
@@ -91,17 +91,21 @@ class Catalogue:
     Its methods raise KafkaException where the broker is away; they can be called again.
     """
 
-    def __init__(self, consumer: Consumer, topic: str, *, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, consumer: Consumer, topic: str, *, stall_s: float = STALL_S, ask_s: float | None = None
+    ) -> None:
         """Take over `consumer`.
 
         Args:
             consumer: from `catalogue_consumer`: read_committed, no consumer group, EOF events on.
             topic: the catalogue's name.
             stall_s: how long a broker may say nothing.
+            ask_s: how long a question may take; default: as long.
         """
         self._consumer = consumer
         self._topic = topic
         self._stall_s = stall_s
+        self._ask_s = stall_s if ask_s is None else ask_s
 
     def close(self) -> None:
         """Give the consumer back to Kafka."""
@@ -110,17 +114,25 @@ class Catalogue:
     def bounds(self, partition: int) -> tuple[int, int]:
         """First offset and end (of what is committed) of a partition."""
         where = TopicPartition(self._topic, partition)
-        low, high = self._consumer.get_watermark_offsets(where, timeout=self._stall_s, cached=False)
+        low, high = ask_within(
+            self._ask_s,
+            lambda left_s: self._consumer.get_watermark_offsets(where, timeout=left_s, cached=False),
+        )
         return low, high
 
     def not_before(self, partition: int, timestamp_us: int) -> int | None:
         """An offset before which every entry is earlier than this time; None: all of them are."""
         # Entries carry milliseconds, rounded down: ask for the millisecond that the timestamp lies in.
         where = TopicPartition(self._topic, partition, timestamp_us // 1000)
-        (found,) = self._consumer.offsets_for_times([where], timeout=self._stall_s)
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return found.offset if found.offset >= 0 else None
+
+        def ask(left_s: float) -> int:
+            (found,) = self._consumer.offsets_for_times([where], timeout=left_s)
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return found.offset
+
+        offset = ask_within(self._ask_s, ask)
+        return offset if offset >= 0 else None
 
     def since(self, partition: int, timestamp_us: int) -> Iterator[CatalogueRecord]:
         """Entries from the first that is not before `timestamp_us`, up to the end."""

@@ -310,7 +310,7 @@ class Fetcher:
 
     def _catalogue(self) -> Catalogue:
         settings = self._plan.settings
-        return Catalogue(catalogue_consumer(settings), settings.topics.catalogue)
+        return Catalogue(catalogue_consumer(settings), settings.topics.catalogue, ask_s=ASK_S)
 
     def _find(self, partitions: Iterable[int]) -> dict[int, Position]:
         repaired: set[int] = set()

@@ -114,9 +114,8 @@ class CloseLook:
             BrokerUnreachableError, AuthenticationError, AccessError, TopicMissingError: as `History`.
         """
         self._topic = settings.topics.groups
-        self._patience_s = settings.broker_wait_s
         self._history = History(settings)
-        self._peek = Peek(settings)
+        self._peek = Peek(settings, settings.broker_wait_s)
 
     def revisions(self, timestamp_us: int) -> Iterator[Revision]:
         """All publications of a timestamp, in the order of the log, one with its images at a time.
@@ -162,9 +161,7 @@ class CloseLook:
             low, _ = self._peek.bounds(self._topic, partition)
             if low >= end:
                 return
-            with closing(
-                self._peek.span(self._topic, partition, max(start, low), end, patience_s=self._patience_s)
-            ) as messages:
+            with closing(self._peek.span(self._topic, partition, max(start, low), end)) as messages:
                 for message in messages:
                     facts = image_facts(message, entry.group_id)
                     if facts is not None:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from consumer.errors import AuthenticationError, BrokerUnreachableError, TopicMissingError
 from consumer.kafka_errors import NO_TOPIC, stream_error
-from runtime.kafka import LogConsumer, explain, kafka_error
+from runtime.kafka import LogConsumer, ask_within, explain, kafka_error
 from runtime.logs import get_logger
 
 ASK_S = 2.0  # one attempt
@@ -31,8 +31,19 @@ class StreamClosed(Exception):  # noqa: N818 - no error: it ends the reading thr
 class GroupsTopic:
     """Questions about one topic, asked through the stream's own consumer."""
 
-    def __init__(self, consumer: LogConsumer, name: str, closing: threading.Event) -> None:
+    def __init__(
+        self, consumer: LogConsumer, name: str, closing: threading.Event, *, ask_s: float = ASK_S
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            consumer: asked with.
+            name: of the topic.
+            closing: ends the questions.
+            ask_s: how long `bounds` may take.
+        """
         self.name = name
+        self._ask_s = ask_s
         self._consumer = consumer
         self._closing = closing
         self._refused_s: float | None = None
@@ -77,7 +88,10 @@ class GroupsTopic:
             KafkaException: Kafka did not answer; may be asked again.
         """
         where = TopicPartition(self.name, partition)
-        low, end = self._consumer.get_watermark_offsets(where, timeout=ASK_S, cached=False)
+        low, end = ask_within(
+            self._ask_s,
+            lambda left_s: self._consumer.get_watermark_offsets(where, timeout=left_s, cached=False),
+        )
         return low, end
 
     def ask(self, question: Callable[[], T]) -> T:

@@ -110,7 +110,9 @@ class History:
         self._consumer = catalogue_consumer(settings)
         self._asking = self._catalogue(self._consumer)
         never = threading.Event()
-        self._groups_topic = GroupsTopic(self._consumer, settings.topics.groups, never)
+        self._groups_topic = GroupsTopic(
+            self._consumer, settings.topics.groups, never, ask_s=settings.broker_wait_s
+        )
         try:
             self.partitions = self._groups_topic.connect(settings.broker_wait_s)
             GroupsTopic(self._consumer, settings.topics.catalogue, never).connect(settings.broker_wait_s)
@@ -241,9 +243,9 @@ class History:
             entry = None if partition in done else readable_entry(record)
             if entry is not None:
                 offsets[partition] = entry.first_offset
+        offsets |= done
         if not offsets:
             return where
-        offsets |= done
         return where.resumed(offsets, groups, self.gone.groups + self.unreadable if lost is None else lost)
 
     def require_topic(self, name: str) -> None:
@@ -350,8 +352,6 @@ class History:
             raise stream_error(cause, topic) or BrokerUnreachableError(explain(cause)) from error
 
 
-def _runs(offsets: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Cut ascending offsets where so many lie between that asking anew costs less than reading on."""
 def _meant(
     found: Iterable[CatalogueRecord], where: GroupRange, heads: dict[int, CatalogueRecord]
 ) -> Iterator[CatalogueRecord]:
@@ -362,6 +362,8 @@ def _meant(
             yield record
 
 
+def _runs(offsets: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ascending offsets where so many lie between that asking anew costs less than reading on."""
     start = 0
     for end in range(1, len(offsets) + 1):
         if end == len(offsets) or offsets[end] - offsets[end - 1] > LONGEST_READ_OVER or end - start >= BATCH:

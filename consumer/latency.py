@@ -43,7 +43,7 @@ class LatencyMeter:
     def __init__(self, settings: ConsumerSettings) -> None:
         """Connect."""
         self._topic = settings.topics.groups
-        self._peek = Peek(settings)
+        self._peek = Peek(settings, settings.broker_wait_s)
 
     def close(self) -> None:
         """Let go of Kafka."""

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 from consumer.errors import BrokerUnreachableError, StreamError
 from consumer.kafka_errors import is_gap, stream_error
 from consumer.settings import ConsumerSettings
-from runtime.kafka import explain, kafka_error, log_consumer
+from runtime.kafka import ask_within, explain, kafka_error, log_consumer
 from runtime.logs import get_logger
 
 QUEUE_BYTES: Final = 64 * 1024 * 1024  # fetched ahead, of all partitions together
@@ -124,5 +124,8 @@ class RecordReader:
 
     def _bounds(self) -> tuple[int, int]:
         where = TopicPartition(self._topic, self._partition)
-        low, end = self._consumer.get_watermark_offsets(where, timeout=self._wait_s, cached=False)
+        low, end = ask_within(
+            self._wait_s,
+            lambda left_s: self._consumer.get_watermark_offsets(where, timeout=left_s, cached=False),
+        )
         return low, end

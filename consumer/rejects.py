@@ -8,7 +8,7 @@ from typing import Final, cast
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from consumer.settings import ConsumerSettings
-from runtime.kafka import LogConsumer, log_consumer, require_topic
+from runtime.kafka import LogConsumer, ask_within, log_consumer, require_topic
 from runtime.message_headers import message_headers
 from schemas.errors import RejectReason, SchemaError, TraplineError
 from schemas.header_fields import KafkaHeaders
@@ -152,8 +152,10 @@ class Rejects:
         return found[-count:]
 
     def _bounds(self, partition: int) -> tuple[int, int]:
-        low, end = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, partition), timeout=self._wait_s, cached=False
+        where = TopicPartition(self._topic, partition)
+        low, end = ask_within(
+            self._wait_s,
+            lambda left_s: self._consumer.get_watermark_offsets(where, timeout=left_s, cached=False),
         )
         return low, end
 

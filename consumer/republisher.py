@@ -29,7 +29,7 @@ log = get_logger(__name__)
 FLUSH_S: Final = 0.5
 CALL_S: Final = 5.0  # one blocking call; a time-out is retriable, so it only paces
 SLOW_END_S: Final = 5.0  # an EndTxn slower than this may still be under way at the next transaction
-INIT_S: Final = 60.0  # waits for the transaction of a replay that was killed, 30 s at most
+INIT_S: Final = 60.0  # a Kafka that answers may wait for the transaction of a replay that was killed, 30 s
 STOP_S: Final = 10.0  # how long a commit is waited for once a stop is asked for
 _PAUSE_S: Final = 0.2
 
@@ -76,7 +76,7 @@ class Republisher:
             source: the topics that are read.
             keeps_partition: whether a group keeps its partition's number; else it goes by its key, murmur2,
                 as with any producer of Kafka's.
-            wait_s: how long a transaction that fails is tried again.
+            wait_s: how long a transaction that fails is tried again, and a Kafka that is away waited for.
             asked_to_stop: looked at where Kafka is waited for.
 
         Raises:
@@ -234,7 +234,7 @@ class Republisher:
 
     def _new_producer(self) -> LogProducer:
         producer = transactional_producer(self._destination.settings, f"{self._destination.topic}-replay")
-        deadline_s = time.monotonic() + INIT_S
+        deadline_s = max(self._deadline_s, time.monotonic() + INIT_S)
         while True:
             try:
                 producer.init_transactions(CALL_S)
@@ -242,7 +242,8 @@ class Republisher:
                 cause = kafka_error(error)
                 if self._asked_to_stop():
                     raise KeyboardInterrupt from error
-                if not cause.retriable() or time.monotonic() > deadline_s:
+                late = time.monotonic() > deadline_s or (self._waited_enough() and not _answers(producer))
+                if late or not cause.retriable():
                     raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
                 time.sleep(_PAUSE_S)
             else:
@@ -254,6 +255,15 @@ class Republisher:
             f"{self._destination.topic}: whether the last {len(groups)} groups, {first} to {last}, were "
             "published is not known; look for them there before you go on"
         )
+
+
+def _answers(producer: LogProducer) -> bool:
+    """Whether a broker does, so that what is waited for is the end of another transaction."""
+    try:
+        producer.list_topics(timeout=CALL_S)
+    except KafkaException:
+        return False
+    return True
 
 
 def _words(cause: KafkaError) -> str:

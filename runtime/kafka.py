@@ -10,6 +10,7 @@ from runtime.end_txn_log import DEBUG
 from runtime.kafka_clients import KafkaAdmin, LogConsumer, LogProducer, answered
 from runtime.kafka_errors import as_trapline_error, explain, kafka_error
 from runtime.kafka_queries import (
+    ask_within,
     begin_offsets,
     partition_count,
     require_kafka,
@@ -30,6 +31,7 @@ __all__ = [
     "admin_client",
     "answered",
     "as_trapline_error",
+    "ask_within",
     "begin_offsets",
     "explain",
     "kafka_error",

@@ -119,6 +119,11 @@ def explain(error: KafkaError) -> str:
     return f"{what} ({error.name()}: {error.str()}){semicolon}{help_}"
 
 
+def is_away(error: KafkaError) -> bool:
+    """Whether no broker answered, which may pass."""
+    return error.code() in _UNREACHABLE
+
+
 def kafka_error(error: KafkaException) -> KafkaError:
     """The KafkaError that an exception carries."""
     cause = error.args[0] if error.args else None

@@ -1,7 +1,8 @@
 """Questions to Kafka that several rooms ask: does a topic exist, how many partitions, where it ends."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not in its __all__
@@ -12,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from runtime.errors import KafkaUnavailableError, MissingTopicError
 from runtime.kafka_clients import KafkaAdmin, LogConsumer, answered
-from runtime.kafka_errors import as_trapline_error, explain, kafka_error
+from runtime.kafka_errors import as_trapline_error, explain, is_away, kafka_error
 from runtime.kafka_rights import named
 
 _BEGIN: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -26,8 +27,40 @@ _STALE = frozenset(
     }
 )
 """What a broker answers to a client that does not know who leads a partition now."""
+_NO_TOPIC = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 - librdkafka's names
+)
 _PAUSE_S = 0.1
+_ATTEMPT_S = 5.0  # a request that went to a broker that died may wait for its answer
 _ASK_S = 2.0  # one attempt; short, so that a refused login is told at once and not as a time-out
+
+T = TypeVar("T")
+
+
+def ask_within(wait_s: float, question: Callable[[float], T]) -> T:
+    """The answer to a question, asked again while Kafka is away or changes its leaders.
+
+    Args:
+        wait_s: for how long.
+        question: given how long it may take, in seconds.
+
+    Raises:
+        KafkaException: Kafka did not answer in time, or refused.
+    """
+    deadline_s = time.monotonic() + wait_s
+    was_away = False
+    while True:
+        try:
+            return question(max(0.1, min(_ATTEMPT_S, deadline_s - time.monotonic())))
+        except KafkaException as error:
+            cause = kafka_error(error)
+            was_away = was_away or is_away(cause)
+            # A broker that just started does not know its topics for a moment.
+            starting = was_away and cause.code() in _NO_TOPIC
+            passing = is_away(cause) or cause.code() in _STALE or starting
+            if not passing or time.monotonic() >= deadline_s:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def require_kafka(admin: KafkaAdmin, timeout_s: float = 10.0) -> None:

@@ -7,11 +7,11 @@ from typing import Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from runtime.kafka import log_consumer
+from runtime.kafka import ask_within, log_consumer
 from runtime.settings import TraplineSettings
 
 PATIENCE_S: Final = 10.0
-"""How long a look may take before the broker counts as away."""
+"""How long Kafka may say nothing before it counts as away, where nobody says otherwise."""
 
 # A record that is larger comes alone (KIP-74), so a look at one fetches hardly more than that one.
 _FETCH_BYTES: Final = 1024 * 1024
@@ -25,8 +25,14 @@ class Peek:
     Its methods raise KafkaException where Kafka does not answer, or refuses.
     """
 
-    def __init__(self, settings: TraplineSettings) -> None:
-        """Connect."""
+    def __init__(self, settings: TraplineSettings, patience_s: float = PATIENCE_S) -> None:
+        """Connect.
+
+        Args:
+            settings: where Kafka is.
+            patience_s: how long it may say nothing.
+        """
+        self._patience_s = patience_s
         self._consumer = log_consumer(
             settings,
             group_id=None,
@@ -45,26 +51,31 @@ class Peek:
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The oldest offset, and the end of what can be read."""
         where = TopicPartition(topic, partition)
-        low, end = self._consumer.get_watermark_offsets(where, timeout=PATIENCE_S, cached=False)
+        low, end = ask_within(
+            self._patience_s,
+            lambda left_s: self._consumer.get_watermark_offsets(where, timeout=left_s, cached=False),
+        )
         return low, end
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int | None:
         """The first offset whose record time is not before this one; None: all are."""
-        (found,) = self._consumer.offsets_for_times(
-            [TopicPartition(topic, partition, time_ms)], timeout=PATIENCE_S
-        )
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return found.offset if found.offset >= 0 else None
+        where = TopicPartition(topic, partition, time_ms)
+
+        def ask(left_s: float) -> int:
+            (found,) = self._consumer.offsets_for_times([where], timeout=left_s)
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return found.offset
+
+        offset = ask_within(self._patience_s, ask)
+        return offset if offset >= 0 else None
 
     def first(self, topic: str, partition: int, offset: int) -> Message | None:
         """The first record at or after an offset; None: there is none yet."""
         with closing(self.span(topic, partition, offset, None)) as records:
             return next(records, None)
 
-    def span(
-        self, topic: str, partition: int, start: int, end: int | None, *, patience_s: float = PATIENCE_S
-    ) -> Generator[Message, None, None]:
+    def span(self, topic: str, partition: int, start: int, end: int | None) -> Generator[Message, None, None]:
         """Records from `start` to before `end`, or to where nothing more can be read.
 
         Args:
@@ -72,18 +83,17 @@ class Peek:
             partition: where.
             start: the first offset.
             end: one past the last.
-            patience_s: how long all of it may take.
 
         Raises:
-            KafkaException: it took longer, or Kafka refused.
+            KafkaException: no record came for `patience_s`, or Kafka refused.
         """
-        deadline_s = time.monotonic() + patience_s
+        heard_s = time.monotonic()
         self._consumer.assign([TopicPartition(topic, partition, start)])
         try:
             while end is None or start < end:
                 message = self._consumer.poll(_POLL_S)
                 if message is None:
-                    if time.monotonic() > deadline_s:
+                    if time.monotonic() > heard_s + self._patience_s:
                         raise KafkaException(self._consumer.state.last_error or _timed_out())
                     continue
                 error = message.error()
@@ -97,8 +107,7 @@ class Peek:
                 if end is not None and start > end:
                     return
                 yield message
-                if time.monotonic() > deadline_s:
-                    raise KafkaException(_timed_out())
+                heard_s = time.monotonic()  # whoever takes the records may take his time
         finally:
             self._consumer.unassign()
 

@@ -209,7 +209,7 @@ def pixel_orders(
         BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
     """
     orders = dict.fromkeys(latest_of, PixelOrder.FITS)
-    peek = Peek(settings)
+    peek = Peek(settings, settings.broker_wait_s)
     try:
         for source, record in latest_of.items():
             entry = readable_entry(record)
@@ -231,7 +231,7 @@ def count_without_frames(settings: ConsumerSettings, items: Iterable[Item], part
     Raises:
         BrokerUnreachableError, AccessError: Kafka went away, or refuses to be read.
     """
-    peek = Peek(settings)
+    peek = Peek(settings, settings.broker_wait_s)
     try:
         oldest = {partition: peek.bounds(settings.topics.raw, partition)[0] for partition in partitions}
     except KafkaException as error:

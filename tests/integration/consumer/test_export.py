@@ -208,6 +208,24 @@ def test_a_broker_that_dies_in_the_middle(own_kafka, topic_prefix, start_export,
     assert f'"files_there_already": {len(done)}' in err
 
 
+def test_a_broker_that_comes_back_is_waited_for(own_kafka, topic_prefix, start_export, tmp_path):
+    settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    publisher = GroupPublisher(settings)
+    for second in range(12):
+        publisher.publish(START_US + second * SECOND_US, sources=("sb0", "sb1"), shape=(1024, 2048))
+    settle(settings)
+    process = start_export(
+        own_kafka.bootstrap_servers, tmp_path, TRAPLINE_BROKER_WAIT_S=str(timeout_s(60)),
+        TRAPLINE_MAX_FRAME_BYTES="9000000",
+    )  # fmt: skip
+    wait_until(lambda: any(each.suffix == ".fits" for each in tmp_path.iterdir()), "a file", 60)
+    own_kafka.kill()
+    own_kafka.start()
+    _, err = process.communicate(timeout=timeout_s(90))
+    assert process.returncode == 0, err
+    assert len(names(tmp_path)) == 12
+
+
 @pytest.mark.parametrize("partitions", [2])
 def test_who_goes_on_after_end_loses_no_partition_that_showed_nothing(
     publisher, settings, topic_prefix, start_export, tmp_path

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -13,9 +14,20 @@ import pytest
 from consumer.errors import BrokerUnreachableError
 from consumer.history import History
 from consumer.stream import GroupStream
+from consumer.latency import LatencyMeter
 from schemas.fits_image import encode_image
 from schemas.window import decode_window
 from tests.support.group_topics import delete_images, settle
+from schemas.window import decode_window
+from tests.support.group_topics import delete_images, make_topics, settle
+from tests.support.published_groups import (
+    SECOND_US,
+    SOURCES,
+    START_US,
+    GroupPublisher,
+    frame_of,
+    pixels_of,
+)
 from tests.support.published_groups import SECOND_US, SOURCES, START_US, frame_of, pixels_of
 from schemas.timestamp import format_timestamp
 from tests.support.waiting import timeout_s
@@ -294,3 +306,25 @@ def test_a_kafka_that_is_away(capsys):
     for args in (["stats"], ["show", START]):
         assert cli.run([*args, *away]) == 1
         assert "Kafka does not answer" in capsys.readouterr().err.splitlines()[-1]
+def test_a_kafka_that_comes_back_amid_it_is_waited_for(own_kafka, topic_prefix, monkeypatch, verb_json):
+    settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
+    GroupPublisher(settings).run(3)
+    settle(settings)
+    measure, back = LatencyMeter.measure, []
+
+    def without_kafka(meter, sample):
+        own_kafka.kill()
+        back.append(threading.Thread(target=own_kafka.start))
+        back[0].start()
+        return measure(meter, sample)
+
+    monkeypatch.setattr(LatencyMeter, "measure", without_kafka)
+    where = ("--bootstrap-servers", own_kafka.bootstrap_servers, "--topic-prefix", topic_prefix)
+    try:
+        stats = verb_json("stats", *where, "--broker-wait-s", str(timeout_s(60)))
+    finally:
+        for thread in back:
+            thread.join()
+    assert stats["latency_s"]["sampled_groups"] == 3
+
+
