@@ -79,9 +79,9 @@ class GroupStream(Iterator[Group]):
             start: 'beginning', 'end', 'last:N', an observation time, or one of consumer.start's classes.
                 With a consumer group it holds for partitions of which the group has no position yet.
                 Default: 'beginning' with a consumer group, 'end' without.
-            where: instead of `start`: which groups, as consumer.group_range says it. The stream ends after
-                `limit` groups, and with a `to_us` once every partition it reads is past it, as
-                consumer.range_end says. A consumer group's position stays before the first group of a
+            where: instead of `start`: which groups, from `trapline.group_range(from_="-10m", ...)`. The
+                stream ends after `limit` groups, and with a `to_us` once every partition it reads is past it,
+                as consumer.range_end says. A consumer group's position stays before the first group of a
                 partition that is not before `to_us`.
             require: 'all': complete groups alone; 'any'; or the least number of images.
             revisions: of a timestamp that was published again with a late image. 'first': the first

@@ -1,7 +1,8 @@
 """What users import and type.
 
 `from trapline import stream_generator` is the drop-in for TraP's `tkp.stream`; `GroupStream` is the
-same stream of timestamp groups for notebooks and programs, and `open_groups` finds groups of the past.
+same stream of timestamp groups for notebooks and programs, `open_groups` finds groups of the past, and
+`group_range` says which groups, as the options of the command line do.
 Each is loaded when it is first asked for.
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         TopicMissingError,
     )
     from consumer.group import Group, Image
+    from consumer.group_range import GroupRange, group_range
     from consumer.past_groups import PastGroups, open_groups
     from consumer.stream import GroupStream
     from consumer.trap import stream_generator
@@ -43,6 +45,7 @@ __all__ = [
     "FencedError",
     "GapError",
     "Group",
+    "GroupRange",
     "GroupStream",
     "Image",
     "ImagesGoneError",
@@ -55,6 +58,7 @@ __all__ = [
     "TopicMissingError",
     "TraplineError",
     "__version__",
+    "group_range",
     "open_groups",
     "stream_generator",
 ]
@@ -74,6 +78,7 @@ _PUBLIC = {
         "TopicMissingError",
     ),
     "consumer.group": ("Group", "Image"),
+    "consumer.group_range": ("GroupRange", "group_range"),
     "consumer.past_groups": ("PastGroups", "open_groups"),
     "consumer.stream": ("GroupStream",),
     "consumer.trap": ("stream_generator",),
