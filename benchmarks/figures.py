@@ -99,6 +99,20 @@ def pooled_ratio(
     return Figure(name, value, "x floor", target, tuple(rounds), beside or {})
 
 
+def of_samples(
+    name: str,
+    rounds: Sequence[Sequence[float]],
+    percent: int,
+    unit: str,
+    *,
+    target: Target | None = None,
+    beside: Mapping[str, float] | None = None,
+) -> Figure:
+    """A percentile of the samples of all rounds together, for a tail as `pooled_ratio` is."""
+    value, of_each = percentile(pooled(rounds), percent), tuple(percentile(each, percent) for each in rounds)
+    return Figure(name, value, unit, target, of_each, beside or {})
+
+
 def pooled(rounds: Sequence[Sequence[float]]) -> list[float]:
     """The samples of all rounds."""
     return [sample for each in rounds for sample in each]

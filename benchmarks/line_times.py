@@ -1,4 +1,4 @@
-"""A process that runs a verb and writes down when each line of its output came."""
+"""A process that runs a module of ours and writes down when each line of its output came."""
 
 import json
 import subprocess
@@ -11,17 +11,17 @@ from schemas.timestamp import parse_timestamp
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("verb", nargs=-1, type=click.UNPROCESSED)
-def watch(verb: tuple[str, ...]) -> None:
-    """Run `python -m trapline VERB ...`; print [seconds since 1970, observation time in s] of each line."""
+@click.argument("module", nargs=-1, type=click.UNPROCESSED)
+def watch(module: tuple[str, ...]) -> None:
+    """Run `python -m MODULE ...`; print [s on the monotonic clock, observation time in s] of each line."""
     lines: list[tuple[float, bytes]] = []
-    command = [sys.executable, "-m", "trapline", *verb]
+    command = [sys.executable, "-m", *module]
     with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as process:
         if process.stdout is not None:
             with open(process.stdout.fileno(), "rb", closefd=False) as output:
-                lines.extend((time.time(), line) for line in output)
+                lines.extend((time.monotonic(), line) for line in output)
     if process.returncode:
-        raise click.ClickException(f"{' '.join(verb)} ended with status {process.returncode}")
+        raise click.ClickException(f"{' '.join(module)} ended with status {process.returncode}")
     print(json.dumps([(at_s, parse_timestamp(json.loads(line)["timestamp"]) / 1e6) for at_s, line in lines]))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.bed import Bed
-from benchmarks.figures import Figure, Target, of_rounds, percentile, ratios
+from benchmarks.figures import Figure, Target, of_rounds, of_samples, percentile, pooled, ratios
 from benchmarks.lane import Lane
 from benchmarks.log_times import await_groups
 from benchmarks.plan import LARGE, MIB, SOURCES, Plan
+from benchmarks.processes import BenchmarkError
 from benchmarks.raw_filler import fill_raw
 from benchmarks.readings import bytes_per_s, parse_readings
 from consumer.replay import BATCH_BYTES
@@ -56,21 +57,28 @@ def _replay(lane: Lane, plan: Plan) -> Figure:
 
 
 def _punctuality(lane: Lane, plan: Plan) -> Iterator[Figure]:
-    """Lateness, counted from the most punctual group: from outside nobody knows when the first was due."""
-    rounds: list[list[float]] = []
-    for _ in range(plan.rounds):
-        lines = _lines(lane, f"--last={plan.latency_groups}")
-        begins = [at_s - observed_s for at_s, observed_s in lines]
-        rounds.append([1000 * (begin - min(begins)) for begin in begins])
-    worst = max(late for one in rounds for late in one)
-    for name, percent, target in (("median", 50, MEDIAN), ("p99", 99, P99)):
-        yield of_rounds(
-            f"replay at its cadence, late, {name}",
-            [percentile(each, percent) for each in rounds],
-            "ms",
-            target,
-            {"worst ms": worst, "groups": float(plan.latency_groups)},
-        )
+    """From when a group was due, as the replay itself counts, to its line at the reader.
+
+    Median of each round, and 99th percentile of all rounds together.
+    """
+    rounds = [_lateness_ms(lane, plan, number)[plan.latency_skip :] for number in range(plan.rounds)]
+    beside = {"worst ms": max(pooled(rounds)), "samples": float(len(pooled(rounds)))}
+    yield of_rounds(
+        "replay at its cadence, late, median", [percentile(one, 50) for one in rounds], "ms", MEDIAN, beside
+    )
+    yield of_samples("replay at its cadence, late, p99", rounds, 99, "ms", target=P99, beside=beside)
+
+
+def _lateness_ms(lane: Lane, plan: Plan, number: int) -> list[float]:
+    """Of each group, in the order in which they were due."""
+    due_file = lane.folder / f"due-{number}.json"
+    lines = _watched(
+        lane, "benchmarks.replay_process", str(due_file), "--quiet", f"--last={plan.latency_groups}"
+    )
+    due = [(due_s, observed_us / 1e6) for observed_us, due_s in json.loads(due_file.read_text())]
+    if [observed_s for _, observed_s in due] != [observed_s for _, observed_s in lines]:
+        raise BenchmarkError("the replay's lines are not those of the groups that were due")
+    return [1000 * (at_s - due_s) for (at_s, _), (due_s, _) in zip(lines, due, strict=True)]
 
 
 def _memory(lane: Lane, plan: Plan) -> Figure:
@@ -116,8 +124,12 @@ def _export(lane: Lane, plan: Plan, folder: Path) -> Figure:
 
 
 def _lines(lane: Lane, *options: str) -> list[tuple[float, float]]:
-    """When each line came, and of which observation time it was, both in seconds since 1970."""
-    process = lane.start("replay", "benchmarks.line_times", "replay", "--quiet", *options)
+    """When each line of a replay came, on the monotonic clock, and of which observation time it was."""
+    return _watched(lane, "trapline", "replay", "--quiet", *options)
+
+
+def _watched(lane: Lane, *module: str) -> list[tuple[float, float]]:
+    process = lane.start("replay", "benchmarks.line_times", *module)
     process.wait(_RUN_S)
     return [(at_s, observed_s) for at_s, observed_s in json.loads(process.output)]
 

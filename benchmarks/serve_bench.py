@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 from benchmarks.bed import Bed
-from benchmarks.figures import Figure, Target, of_rounds, percentile
+from benchmarks.figures import Figure, Target, of_rounds, of_samples, percentile
 from benchmarks.lane import Lane
 from benchmarks.log_times import await_groups
 from benchmarks.plan import LARGE, SMALL, Plan
@@ -22,7 +22,7 @@ _RUN_S = 120.0
 
 
 def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
-    """Median and 99th percentile over each round's groups, a second apart."""
+    """Median of each round, and 99th percentile of all rounds together, of groups a second apart."""
     late: list[list[float]] = []
     began: list[float] = []
     floor: list[float] = []
@@ -38,19 +38,17 @@ def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
             began += began_of_one[plan.latency_skip :]
             bare, _ = _lateness_ms(lane, "benchmarks.serve_floor", f"--groups={groups}")
             floor += bare[plan.latency_skip :]
-    every = [each for one in late for each in one]
-    for percent, target in ((50, P50), (99, P99)):
-        yield of_rounds(
-            f"serve, due to first byte, p{percent}",
-            [percentile(one, percent) for one in late],
-            "ms",
-            target,
-            {
-                "of all rounds ms": percentile(every, percent),
-                "until sending began ms": percentile(began, percent),
-                "bare loop ms": percentile(floor, percent),
-            },
-        )
+    for percent in (50, 99):
+        name = f"serve, due to first byte, p{percent}"
+        beside = {
+            "until sending began ms": percentile(began, percent),
+            "bare loop ms": percentile(floor, percent),
+            "samples": float(len(floor)),
+        }
+        if percent == 50:
+            yield of_rounds(name, [percentile(one, percent) for one in late], "ms", P50, beside)
+        else:
+            yield of_samples(name, late, percent, "ms", target=P99, beside=beside)
 
 
 def _lateness_ms(lane: Lane, module: str, *options: str) -> tuple[list[float], list[float]]:

@@ -1,6 +1,16 @@
 import pytest
 
-from benchmarks.figures import Figure, Target, Verdict, of_rounds, percentile, pooled_ratio, ratios, slope
+from benchmarks.figures import (
+    Figure,
+    Target,
+    Verdict,
+    of_rounds,
+    of_samples,
+    percentile,
+    pooled_ratio,
+    ratios,
+    slope,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +54,13 @@ def test_a_tail_that_is_in_few_rounds_is_in_the_pooled_percentile():
     assert figure.value == 4.5
     assert figure.rounds == (0.5, 0.5, 0.5, 4.5, 4.5)  # whose median would have passed
     assert figure.verdict is Verdict.SHORT
+
+
+def test_a_tail_without_a_floor_is_pooled_as_well():
+    calm = [1.0] * 100
+    rounds = [calm, calm, [1.0] * 90 + [9.0] * 10]
+    figure = of_samples("f", rounds, 99, "ms", target=Target(5.0, at_most=True))
+    assert (figure.value, list(figure.rounds), figure.verdict) == (9.0, [1.0, 1.0, 9.0], Verdict.SHORT)
 
 
 def test_a_pooled_percentile_needs_no_rounds_of_the_same_length():
