@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaException, TopicPartition
 
@@ -17,6 +18,7 @@ from runtime.kafka import true_end_offset
 
 _START_S = 60.0
 _POLL_S = 0.1
+_LOOK_S = 0.01  # for a file that is waited for
 
 
 class Lane:
@@ -68,11 +70,11 @@ class Lane:
         self._sources = self._await_file(ports, process)
         return process
 
-    def server(self, module: str, *options: str) -> Watched:
+    def server(self, *module: str) -> Watched:
         """Start what serves history; what is started later reads from it."""
         ports = self._folder / f"served-{self._served}.txt"
         self._served += 1
-        process = self.start("server", module, f"--ports-file={ports}", *options)
+        process = self.start("server", *module, f"--ports-file={ports}")
         self._sources = self._await_file(ports, process)
         return process
 
@@ -155,6 +157,12 @@ class Lane:
             time.sleep(_POLL_S)
 
     @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each image server that was started last."""
+        parts = (urlsplit(each.partition("=")[2]) for each in self._sources.split(","))
+        return [(part.hostname or "", part.port or 0) for part in parts]
+
+    @property
     def folder(self) -> Path:
         """Where its processes write; gone at the end."""
         return self._folder
@@ -169,5 +177,5 @@ class Lane:
             process.check()
             if time.monotonic() > deadline_s:
                 raise BenchmarkError(f"{process.name} did not start in {_START_S:.0f} s")
-            time.sleep(_POLL_S)
+            time.sleep(_LOOK_S)
         return path.read_text().strip()
