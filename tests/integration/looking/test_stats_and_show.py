@@ -11,13 +11,13 @@ import time
 import numpy as np
 import pytest
 
+from consumer import latency
 from consumer.errors import BrokerUnreachableError
 from consumer.history import History
-from consumer.stream import GroupStream
 from consumer.latency import LatencyMeter
+from consumer.stream import GroupStream
 from schemas.fits_image import encode_image
-from schemas.window import decode_window
-from tests.support.group_topics import delete_images, settle
+from schemas.timestamp import format_timestamp
 from schemas.window import decode_window
 from tests.support.group_topics import delete_images, make_topics, settle
 from tests.support.published_groups import (
@@ -28,8 +28,6 @@ from tests.support.published_groups import (
     frame_of,
     pixels_of,
 )
-from tests.support.published_groups import SECOND_US, SOURCES, START_US, frame_of, pixels_of
-from schemas.timestamp import format_timestamp
 from tests.support.waiting import timeout_s
 from trapline import cli
 
@@ -74,6 +72,20 @@ def test_latency_is_not_known_of_images_that_are_gone(settings, publisher, verb_
     delete_images(settings, groups[2].entry.first_offset)
     latency = verb_json("stats")["latency_s"]
     assert (latency["sampled_groups"], latency["images_gone"]) == (2, 2)
+
+
+def test_the_latency_of_large_images_is_of_the_whole_range(settings, publisher, verb_json, monkeypatch):
+    now_us = time.time_ns() // 1000
+    for second in range(40):
+        received_us = now_us - (second + 1) * 1000 * SECOND_US
+        publisher.publish(at(second), sources=("sb0",), receive_time_us=received_us)
+    settle(settings)
+    image = 2 * 2880  # bytes: header and pixels of a FITS file
+    monkeypatch.setattr(latency, "MAX_BYTES", 10 * image)
+    found = verb_json("stats")["latency_s"]
+    assert found["sampled_groups"] == 11
+    assert found["max"] > 20_000  # of the newer half
+    assert found["median"] > 8_000  # of the older half is not all
 
 
 def test_stats_of_nothing(settings, publisher, verb):
@@ -143,30 +155,6 @@ def test_a_limit_that_the_range_reaches_ends_the_following(settings, publisher, 
     assert verb_json("stats", "--follow", "--last", "2", "--limit", "2")["groups"] == 2
 
 
-def test_images_of_the_size_of_the_telescope_s(settings, publisher, verb_json):
-    # A look fetches little, and a record that is larger has to come all the same.
-    for second in range(3):
-        publisher.publish(at(second), shape=(1024, 1024))
-    settle(settings)
-    with GroupStream(
-        settings, group_id=f"{settings.topic_prefix}.one", start="beginning", max_groups=1
-    ) as stream:
-        list(stream)
-    assert verb_json("stats")["latency_s"]["sampled_groups"] == 3
-    (revision,) = verb_json("show", START)["revisions"]
-    assert [image["pixels"]["shape"] for image in revision["images"]] == [[1024, 1024]] * 3
-    (lag,) = (
-        each for each in verb_json("status")["consumer_groups"] if each["consumer_group"].endswith(".one")
-    )
-    assert lag["groups_behind"] == 2
-    assert lag["seconds_behind"] > 0
-
-
-def test_show(settings, publisher, verb, verb_json):
-    published = publisher.publish(START_US, sources=("sb0", "sb2"))
-    settle(settings)
-    (revision,) = verb_json("show", START)["revisions"]
-    assert (revision["revision"], revision["missing"], revision["partition"]) == (1, ["sb1"], 0)
 @pytest.mark.parametrize("partitions", [2])
 def test_the_following_of_a_range_ends_with_the_range(publisher):
     """Each partition has to show its end, whatever the other one shows."""
@@ -205,6 +193,30 @@ def test_the_following_of_a_range_that_is_past_ends_with_what_is_there(settings,
     assert stats["groups"] == 2
 
 
+def test_images_of_the_size_of_the_telescope_s(settings, publisher, verb_json):
+    # A look fetches little, and a record that is larger has to come all the same.
+    for second in range(3):
+        publisher.publish(at(second), shape=(1024, 1024))
+    settle(settings)
+    with GroupStream(
+        settings, group_id=f"{settings.topic_prefix}.one", start="beginning", max_groups=1
+    ) as stream:
+        list(stream)
+    assert verb_json("stats")["latency_s"]["sampled_groups"] == 3
+    (revision,) = verb_json("show", START)["revisions"]
+    assert [image["pixels"]["shape"] for image in revision["images"]] == [[1024, 1024]] * 3
+    (lag,) = (
+        each for each in verb_json("status")["consumer_groups"] if each["consumer_group"].endswith(".one")
+    )
+    assert lag["groups_behind"] == 2
+    assert lag["seconds_behind"] > 0
+
+
+def test_show(settings, publisher, verb, verb_json):
+    published = publisher.publish(START_US, sources=("sb0", "sb2"))
+    settle(settings)
+    (revision,) = verb_json("show", START)["revisions"]
+    assert (revision["revision"], revision["missing"], revision["partition"]) == (1, ["sb1"], 0)
     assert (revision["first_offset"], revision["last_offset"]) == (0, 1)
     first, second = revision["images"]
     assert (first["source"], second["source"], second["offset"]) == ("sb0", "sb2", 1)
@@ -301,11 +313,6 @@ def test_a_timestamp_that_is_not_there(settings, publisher, verb):
     assert "does not exist" in verb("show", START, "--topic-prefix", "nobodys", status=1)
 
 
-def test_a_kafka_that_is_away(capsys):
-    away = ["--bootstrap-servers", "127.0.0.1:1", "--broker-wait-s", "1", "--topic-prefix", "x"]
-    for args in (["stats"], ["show", START]):
-        assert cli.run([*args, *away]) == 1
-        assert "Kafka does not answer" in capsys.readouterr().err.splitlines()[-1]
 def test_a_kafka_that_comes_back_amid_it_is_waited_for(own_kafka, topic_prefix, monkeypatch, verb_json):
     settings = make_topics(own_kafka.bootstrap_servers, topic_prefix)
     GroupPublisher(settings).run(3)
@@ -328,3 +335,8 @@ def test_a_kafka_that_comes_back_amid_it_is_waited_for(own_kafka, topic_prefix, 
     assert stats["latency_s"]["sampled_groups"] == 3
 
 
+def test_a_kafka_that_is_away(capsys):
+    away = ["--bootstrap-servers", "127.0.0.1:1", "--broker-wait-s", "1", "--topic-prefix", "x"]
+    for args in (["stats"], ["show", START]):
+        assert cli.run([*args, *away]) == 1
+        assert "Kafka does not answer" in capsys.readouterr().err.splitlines()[-1]
