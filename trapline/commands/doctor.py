@@ -65,7 +65,7 @@ def command(
     ground has failed is not done, and says which one that is. Writes nothing, except with --probe, which
     deletes what it made.
 
-    Exit status: 0 where no check failed (warnings are none), 1 where one did.
+    Exit status: 0 where no check failed (warnings are none), 1 where one did; 130 interrupted.
     """
     if not {"log_level"} & settings.model_fields_set:
         configure_logs("error", settings.log_format)  # what went wrong is the checks' own to say

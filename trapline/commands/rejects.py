@@ -67,7 +67,7 @@ def list_(
     it was, how many bytes, and what was wrong. Where there is none, a line on stderr says so.
 
     \b
-    Exit status: 0 done, also where there is none; 1 an error; 2 a wrong option.
+    Exit status: 0 done, also where there is none; 1 an error; 2 a wrong option; 130 interrupted.
     """  # noqa: D301 - click's mark, not an escape
     wanted = Wanted(frozenset(map(RejectReason, reasons)), frozenset(sources))
     found = False

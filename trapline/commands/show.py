@@ -54,7 +54,8 @@ def command(settings: ConsumerSettings, *, timestamp_us: int, with_headers: bool
     such group, the nearest ones are named.
 
     \b
-    Exit status: 0 done; 1 an error; 2 a wrong time or option; 3 there is no such group.
+    Exit status: 0 done; 1 an error; 2 a wrong time or option; 3 there is no such group;
+    130 interrupted.
     """  # noqa: D301 - click's mark, not an escape
     with interruptible(), CloseLook(settings) as look:
         found = False

@@ -91,7 +91,8 @@ def command(
     figure. Without options that say which: all groups there are.
 
     \b
-    Exit status: 0 done, or stopped while following; 1 an error; 2 a wrong option; 3 no group in the range.
+    Exit status: 0 done, or stopped while following; 1 an error; 2 a wrong option; 3 no group in the range;
+    130 interrupted.
     """  # noqa: D301 - click's mark, not an escape
     cadence_us = None if cadence_s is None else round(cadence_s * 1e6)
     if where.from_now_on and not follow:
@@ -136,14 +137,14 @@ class _Stats:
         """The range as far as it is there, then a line for each interval until Ctrl-C or its end."""
         with closing(CatalogueTail(self._settings, history.partitions)) as tail:
             left = math.inf if self._where.limit is None else self._where.limit
-            if not self._where.from_now_on:
             past = is_past(self._where, time.time_ns() // 1000)
+            if not self._where.from_now_on:
                 statistics = self._past(history, tail)
                 self._print(statistics, self._meter.measure(statistics.sample))
                 left -= statistics.publications
             sequence = Sequence(self._cadence_us)
-            try:
             going_on = set[int]() if past else set(tail.partitions)
+            try:
                 while left > 0 and going_on:
                     time.sleep(interval_s)
                     statistics = Statistics(self._where.sources, sequence, _FOLLOWED_SAMPLE)
@@ -160,13 +161,13 @@ class _Stats:
         most: float,
         going_on: set[int],
     ) -> None:
-        try:
         """One line; `going_on` loses the partitions that show a group which the range ends before."""
         to_us = self._where.to_us
+        try:
             for record in tail.new():
-                entry = readable_entry(record) if self._where.at(record.timestamp_us) else None
                 if to_us is not None and record.timestamp_us >= to_us:
                     going_on.discard(record.partition)
+                entry = readable_entry(record) if self._where.at(record.timestamp_us) else None
                 if entry is not None and is_meant(record, self._where):
                     statistics.add(record, entry)
                 if statistics.publications >= most:

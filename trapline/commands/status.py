@@ -71,7 +71,7 @@ def command(
     ends of the topics and commits nothing; docs/looking.md explains each figure.
 
     Exit status: 0 when Kafka answered, however bad the figures, and at the stop of --follow; 1 where it did
-    not, or a topic is missing.
+    not, or a topic is missing; 130 interrupted.
     """
     if not follow:
         if ctx.get_parameter_source("setting_http_port") is click.core.ParameterSource.COMMANDLINE:
