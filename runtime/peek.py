@@ -65,7 +65,7 @@ class Peek:
             (found,) = self._consumer.offsets_for_times([where], timeout=left_s)
             if found.error is not None:
                 raise KafkaException(found.error)
-            return found.offset
+            return int(found.offset)
 
         offset = ask_within(self._patience_s, ask)
         return offset if offset >= 0 else None
