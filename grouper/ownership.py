@@ -1,7 +1,10 @@
 """What belongs to an owned raw partition: made on assignment, dropped at a revocation."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -12,6 +15,7 @@ from grouper.raw_log import RawLog
 from grouper.recovery import Recovered, recover
 from grouper.session import Session
 from grouper.settings import GrouperSettings
+from grouper.side_by_side import all_or_none
 from grouper.steps import OnStep
 from runtime.kafka import LogProducer, log_consumer, transactional_producer, true_end_offset
 from runtime.logs import get_logger
@@ -19,8 +23,9 @@ from runtime.logs import get_logger
 log = get_logger(__name__)
 
 # A recovery reads the catalogue to its end three times, and the broker holds back the answer that there is no
-# more for as long as this. Partitions are taken over one after the other.
+# more for as long as this. Partitions are recovered one after the other.
 _CATALOGUE_WAIT_MS = 20
+_AT_ONCE = 12  # sessions that are made side by side
 
 
 @dataclass(slots=True)
@@ -69,6 +74,45 @@ class Ownership:
         self._give_up = give_up
         self._on_step = on_step
         self._beyond_repair: dict[int, set[int]] = {}
+        self._abandoned = threading.Event()
+
+    def take_over_all(
+        self, consumer: Consumer, partitions: Sequence[int], beat: Callable[[], None]
+    ) -> list[tuple[Owned, int]]:
+        """Recover several partitions; what `take_over` returns of each, in their order.
+
+        Their sessions are made side by side: to end an earlier owner's transaction takes most of the time.
+        The rest goes one after the other on this thread: of a consumer inside its own callback of a
+        rebalance other threads that ask for committed offsets have been seen to get no answer.
+
+        Args:
+            consumer: the one they were assigned to.
+            partitions: their numbers.
+            beat: called whenever something is done.
+
+        Raises:
+            SessionLostError, KafkaException, GrouperError: see `take_over`; none is taken over then.
+        """
+        self._abandoned.clear()
+        sessions = all_or_none(
+            [partial(self.session, number) for number in partitions],
+            at_once=_AT_ONCE,
+            on_return=beat,
+            on_failure=self._abandoned.set,
+            undo=Session.close,
+        )
+        taken: list[tuple[Owned, int]] = []
+        try:
+            for number, session in zip(partitions, sessions, strict=True):
+                taken.append(self._recovered(consumer, number, session))
+                beat()
+        except BaseException:
+            for session in sessions[len(taken) + 1 :]:  # that of the one that failed is closed
+                session.close()
+            for owned, _ in taken:
+                owned.close()
+            raise
+        return taken
 
     def take_over(self, consumer: Consumer, partition: int) -> tuple[Owned, int]:
         """Recover a partition's state; return it, and the raw offset to go on at.
@@ -79,8 +123,10 @@ class Ownership:
             SessionLostError, KafkaException: Kafka was away, or somebody else is the owner; try again.
             GrouperError: it can't go on without somebody's action.
         """
+        return self._recovered(consumer, partition, self.session(partition))
+
+    def _recovered(self, consumer: Consumer, partition: int, session: Session) -> tuple[Owned, int]:
         settings, names = self._settings, self._names
-        session = self.session(partition)
         catalogue = self._catalogue(partition)
         try:
             if self._on_session is not None:
@@ -120,14 +166,20 @@ class Ownership:
                 on_error=on_error,
             )
 
-        return Session(
+        began_s = time.monotonic()
+        session = Session(
             names=self._names,
             consumer_group=self._settings.consumer_group,
             partition=partition,
             make_producer=make,
-            give_up=self._give_up,
+            give_up=self._gives_up,
             on_step=self._on_step,
         )
+        log.debug("earlier owners fenced", partition=partition, took_s=round(time.monotonic() - began_s, 3))
+        return session
+
+    def _gives_up(self) -> bool:
+        return self._give_up() or self._abandoned.is_set()
 
     def _catalogue(self, partition: int) -> CatalogueLog:
         consumer = log_consumer(

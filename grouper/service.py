@@ -268,15 +268,21 @@ class GrouperService:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._drop_all()
-        for partition in partitions:
-            owned, partition.offset = self._ownership.take_over(consumer, partition.partition)
+        began_s = time.monotonic()
+        numbers = [partition.partition for partition in partitions]
+        taken = self._ownership.take_over_all(consumer, numbers, self._heartbeat.beat)
+        for partition, (owned, position) in zip(partitions, taken, strict=True):
+            partition.offset = position
             self._owned[partition.partition] = owned
-            self._heartbeat.beat()
         consumer.assign(partitions)
         self._failures.pop(None, None)
         self._joined = True
         metrics.PARTITIONS.set(len(self._owned))
-        log.info("partitions assigned", partitions=sorted(self._owned))
+        log.info(
+            "partitions assigned",
+            partitions=sorted(self._owned),
+            took_s=round(time.monotonic() - began_s, 3),
+        )
 
     def _revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop the state: what is closed and unpublished is not committed, and its next owner closes it."""
