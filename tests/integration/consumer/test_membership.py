@@ -79,6 +79,23 @@ def test_a_member_that_keeps_its_partition_does_not_get_the_group_in_hand_again(
 
 
 @pytest.mark.parametrize("partitions", [2])
+def test_what_was_paused_before_a_rebalance_is_read_after_it(settings, publisher, open_stream):
+    """librdkafka keeps a partition paused over a rebalance."""
+    for second in range(20):
+        publisher.publish(START_US + second * SECOND_US, partition=second % 2)
+    few = settings.model_copy(update={"read_ahead_groups": 3})
+    stream = open_stream(few, group_id=settings.topic_prefix)
+    handed = [next(stream)]
+    wait_until(lambda: stream._fetcher._pace.paused, "a partition to be paused")
+    with open_stream(settings, group_id=settings.topic_prefix) as other:
+        assert other.wait_assigned(timeout_s(30))
+        wait_until(lambda: len(stream._fetcher._readers) == 1, "the partition to be given away")
+    wait_until(lambda: len(stream._fetcher._readers) == 2, "the partition to come back")
+    handed += [next(stream) for _ in range(19)]
+    assert sorted(seconds(handed)) == list(range(20))
+
+
+@pytest.mark.parametrize("partitions", [2])
 def test_a_killed_members_partition_goes_to_the_other_one(settings, publisher, open_stream):
     for second in range(6):
         publisher.publish(START_US + second * SECOND_US, partition=second % 2)

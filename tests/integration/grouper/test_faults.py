@@ -6,12 +6,13 @@ import time
 
 import psutil
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import grouper.ownership
-from grouper.errors import GrouperError, SessionLostError
+from grouper.errors import GrouperError, SessionLostError, TransactionAbortedError
 from grouper.service import GrouperService
+from grouper.session import Session
 from grouper.steps import Step
 from runtime.errors import TopicCheckError
 from runtime.health import Heartbeat
@@ -292,3 +293,38 @@ def test_joining_anew_leaves_no_producer_behind(raw):
             wait_until(lambda was=before: service._assignment > was and service._owned, timeout=30)
             threads.append(psutil.Process().num_threads())
     assert max(threads) - threads[0] < 8, threads
+
+
+def test_a_partition_that_was_held_back_is_read_again_after_a_rebalance(raw, monkeypatch):
+    """librdkafka keeps a partition paused over a rebalance, and the new owner is the same consumer."""
+    publish = Session.publish
+    refusing = threading.Event()
+    refusing.set()
+
+    def publish_or_abort(session, *args):
+        if refusing.is_set():
+            raise TransactionAbortedError(0, KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "made up"))
+        return publish(session, *args)
+
+    monkeypatch.setattr(Session, "publish", publish_or_abort)
+    other = Consumer(
+        {
+            "bootstrap.servers": raw.bootstrap_servers,
+            "group.id": f"{raw.prefix}.grouper",
+            "partition.assignment.strategy": "range",
+        }
+    )
+    with grouping(raw) as service:
+        raw.send(at(0))
+        wait_until(
+            lambda: service._owned and service._owned[0].held_back, "the partition to be held back", 60
+        )
+        before = service._assignment
+        try:
+            other.subscribe([raw.names.raw])
+            wait_until(lambda: other.poll(0) or service._assignment > before, "the rebalance", 60)
+            refusing.clear()
+        finally:
+            other.close()
+        raw.send(at(1))
+        wait_for_groups(raw, 2)
