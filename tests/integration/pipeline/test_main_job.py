@@ -1,6 +1,7 @@
 """The whole main job as separate processes: what the image servers sent is what a foreign reader gets."""
 
 import json
+import os
 import signal
 from collections import defaultdict
 
@@ -46,8 +47,8 @@ class Pipeline:
 
     def kill(self, stage: Stage):
         """SIGKILL."""
-        stage._process.send_signal(signal.SIGKILL)
-        assert stage._process.wait(timeout_s(10)) == -signal.SIGKILL
+        os.kill(stage.pid, signal.SIGKILL)
+        assert stage.wait(timeout_s(10)) == -signal.SIGKILL
 
     def sent(self) -> dict[tuple[str, str], str]:
         lines = (
