@@ -40,7 +40,6 @@ def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> l
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,  # the end is told of with the answer to a fetch behind it
             "fetch.message.max.bytes": 80_000_000,
             "fetch.max.bytes": 80_000_000,
             "receive.message.max.bytes": 80_001_000,
