@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, 
 from confluent_kafka.admin import AdminClient
 
 import grouper.ownership
+import runtime.written_topics
 from grouper.errors import GrouperError, SessionLostError, TransactionAbortedError
 from grouper.service import GrouperService
 from grouper.session import Session
@@ -24,6 +25,7 @@ from tests.support.foreign_headers import put_with_headers
 from tests.support.grouping import grouping, settings_of
 from tests.support.groups_reader import read_all
 from tests.support.raw_topic import RawTopic, at
+from tests.support.told import Told
 from tests.support.waiting import timeout_s, wait_until
 
 
@@ -128,12 +130,14 @@ def test_a_topic_that_would_refuse_records_stops_it_before_it_reads_any(kafka, r
     assert service._assignment == 0
 
 
-def test_what_no_record_is_refused_for_is_a_warning(kafka, raw, caplog):
+def test_what_no_record_is_refused_for_is_a_warning(kafka, raw, monkeypatch):
+    told = Told()
+    monkeypatch.setattr(runtime.written_topics, "log", told)
     set_topic(kafka, raw.names.groups, "retention.bytes", "-1")
     raw.send(at(0))
     with grouping(raw):
         wait_for_groups(raw, 1)
-    assert any(raw.names.groups in line and "retention.bytes" in line for line in caplog.text.splitlines())
+    assert (raw.names.groups, "retention.bytes") in told.warnings
 
 
 def group_until_refused(kafka, raw, change, *timestamps_us):
