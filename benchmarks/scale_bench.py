@@ -15,7 +15,20 @@ from benchmarks.fleet import Fleet, Published
 from benchmarks.plan import SMALL, SOURCES, Plan
 from benchmarks.raw_load import RawLoad
 
-_GRID: Final = ((1, 1), (4, 1), (4, 2), (4, 4), (12, 1), (12, 2), (12, 3), (12, 4))
+_GRID: Final = (
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (1, 4),
+    (4, 1),
+    (4, 2),
+    (4, 3),
+    (4, 4),
+    (12, 1),
+    (12, 2),
+    (12, 3),
+    (12, 4),
+)
 """Partitions and groupers. With one partition further groupers only stand by."""
 
 _QUICK: Final = ((1, 1), (4, 2), (12, 4))
