@@ -1,8 +1,10 @@
 """An embedded Kafka with listeners for proxies: who comes through one is sent on through the same one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.waiting import timeout_s
 from trapline.embedded.data_folder import Cluster, DataFolder
 from trapline.embedded.kafka import EmbeddedKafka
 from trapline.embedded.ports import HOST, free_port
@@ -47,3 +49,14 @@ class RoutedKafka(EmbeddedKafka):
                 lines["advertised.listeners"] += f",{route}://{HOST}:{proxy}"
                 lines["listener.security.protocol.map"] += f",{route}:PLAINTEXT"
             file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+
+
+@contextmanager
+def one_node(data: Path, route: str) -> Iterator[RoutedKafka]:
+    """A Kafka of one node with one route; it is killed at the end."""
+    kafka = RoutedKafka(data, nodes=1, routes=(route,))
+    try:
+        kafka.start(timeout_s(60))
+        yield kafka
+    finally:
+        kafka.kill()

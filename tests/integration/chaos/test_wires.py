@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
 from tests.support.proxy_loop import HOST, ProxyLoop
-from tests.support.routed_kafka import RoutedKafka
+from tests.support.routed_kafka import one_node
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import timeout_s, wait_until
 
@@ -91,14 +91,10 @@ def test_nobody_behind_a_wire_is_a_reset(loop):
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory):
-    kafka = RoutedKafka(tmp_path_factory.mktemp("routed") / "data", nodes=1, routes=("PROXIED",))
-    try:
-        kafka.start(timeout_s(60))
+    with one_node(tmp_path_factory.mktemp("routed") / "data", "PROXIED") as kafka:
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
         admin.create_topics([NewTopic("t", 1, 1)])["t"].result(timeout_s(20))
         yield kafka
-    finally:
-        kafka.kill()
 
 
 @pytest.fixture(scope="module")

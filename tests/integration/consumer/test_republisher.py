@@ -9,19 +9,15 @@ from tests.support.group_topics import make_topics, settle
 from tests.support.groups_reader import read_all
 from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
 from tests.support.proxy_loop import ProxyLoop
-from tests.support.routed_kafka import RoutedKafka
+from tests.support.routed_kafka import one_node
 from tests.support.waiting import timeout_s
 from tests.unit.consumer.test_replayed_records import past
 
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory):
-    kafka = RoutedKafka(tmp_path_factory.mktemp("routed") / "data", nodes=1, routes=("REPLAY",))
-    try:
-        kafka.start(timeout_s(60))
+    with one_node(tmp_path_factory.mktemp("routed") / "data", "REPLAY") as kafka:
         yield kafka
-    finally:
-        kafka.kill()
 
 
 @pytest.fixture(scope="module")

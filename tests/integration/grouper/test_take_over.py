@@ -15,7 +15,7 @@ from tests.support.groups_reader import read_groups
 from tests.support.kafka_proxy import Act, Api, KafkaProxy, Rule, Way
 from tests.support.proxy_loop import ProxyLoop
 from tests.support.raw_topic import RawTopic, at
-from tests.support.routed_kafka import RoutedKafka
+from tests.support.routed_kafka import one_node
 from tests.support.waiting import timeout_s, wait_until
 
 PARTITIONS = 5
@@ -23,12 +23,8 @@ PARTITIONS = 5
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory):
-    kafka = RoutedKafka(tmp_path_factory.mktemp("routed") / "data", nodes=1, routes=("GROUPER",))
-    try:
-        kafka.start(timeout_s(60))
+    with one_node(tmp_path_factory.mktemp("routed") / "data", "GROUPER") as kafka:
         yield kafka
-    finally:
-        kafka.kill()
 
 
 @pytest.fixture(scope="module")
