@@ -125,12 +125,12 @@ def test_oblong_transposed_images(pipeline):
 
 def test_the_grouper_killed_three_times_under_a_flood(pipeline):
     """SIGKILL wherever it happens to be; each life takes over from the last under its static name."""
-    pipeline.start("--sources=6", "--size=64", "--rate=100", "--frames=1500")
-    for count in (100, 400, 700):
+    pipeline.start("--sources=6", "--size=64", "--rate=100", "--frames=600")
+    for count in (50, 150, 250):
         pipeline.wait_for_groups(count)
         pipeline.kill(pipeline.grouper)
         pipeline.start_grouper()
-    pipeline.wait_for_groups(1500)
+    pipeline.wait_for_groups(600)
     assert_equal_to_truth(pipeline)
 
 
