@@ -2,7 +2,7 @@
 
 From the start of each verb, Python's start and all imports included, to its first group: a line, a file,
 or the first byte of a frame at a client. `serve` looks through the catalogue of its range before that, so its
-figure is of a range of at most `IMAGES_OF` groups; beside it stands that of one up to the end.
+figure is of a range of at most `READ_OF` groups; beside it stands that of one up to the end.
 Memory: the most that each verb took over seven days against a tenth of them. Ranges reach from the middle to
 the end, so that the verbs go through half of all entries.
 """
@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target, of_rounds
 from benchmarks.lane import Lane
-from benchmarks.long_history import IMAGES_OF, LongHistory
+from benchmarks.long_history import READ_OF, LongHistory
 from benchmarks.plan import Plan
 from benchmarks.processes import BenchmarkError, Watched
 from schemas.timestamp import format_timestamp
@@ -56,7 +56,7 @@ def measure(bed: Bed, plan: Plan) -> Iterator[Figure]:
 
 
 def _first_groups(lane: Lane, history: LongHistory, rounds: int) -> Iterator[Figure]:
-    at = format_timestamp(history.timestamp_us(history.first_with_images + IMAGES_OF // 2))
+    at = format_timestamp(history.timestamp_us(history.first_with_images + READ_OF // 2))
     printed: dict[str, tuple[str, ...]] = {
         "tail": ("tail", "--json", f"--from={at}", "--limit=1"),
         "replay": ("replay", f"--from={at}", "--limit=1", "--speed=max"),
@@ -67,7 +67,7 @@ def _first_groups(lane: Lane, history: LongHistory, rounds: int) -> Iterator[Fig
         yield _first(lane, verb, options, rounds, lambda process: bool(process.output.strip()))
     exported = [_seconds(lane, *_export(lane, at, number)) for number in range(rounds)]
     yield of_rounds("export, first file", exported, "s", FIRST_GROUP)
-    end = format_timestamp(history.timestamp_us(history.first_with_images + IMAGES_OF))
+    end = format_timestamp(history.timestamp_us(history.first_with_images + READ_OF))
     served = [_first_byte_s(lane, f"--from={at}", f"--to={end}") for _ in range(rounds)]
     whole = _first_byte_s(lane, f"--from={at}", "--limit=1")
     yield of_rounds("serve, first byte", served, "s", FIRST_GROUP, {"of half the history s": whole})
@@ -118,7 +118,7 @@ def _first_byte_s(lane: Lane, *options: str) -> float:
 def _serve_peak_mb(lane: Lane, history: LongHistory) -> float:
     at = format_timestamp(history.timestamp_us(history.first_with_images))
     process = lane.server(
-        "trapline", "serve", f"--from={at}", f"--limit={IMAGES_OF}", "--speed=max", "--port=0"
+        "trapline", "serve", f"--from={at}", f"--limit={READ_OF}", "--speed=max", "--port=0"
     )
     lane.start("client", "benchmarks.first_bytes").wait(_RUN_S, lane.processes)
     process.wait(_RUN_S)
@@ -128,7 +128,7 @@ def _serve_peak_mb(lane: Lane, history: LongHistory) -> float:
 
 def _reading(lane: Lane, history: LongHistory) -> dict[str, tuple[str, ...]]:
     middle = format_timestamp(history.timestamp_us(history.first_with_images))
-    end = format_timestamp(history.timestamp_us(history.first_with_images + IMAGES_OF))
+    end = format_timestamp(history.timestamp_us(history.first_with_images + READ_OF))
     return {
         "stats": ("stats", "--json", "--beginning"),
         "tail": ("tail", "--json", f"--from={middle}", f"--to={end}"),

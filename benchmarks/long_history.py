@@ -2,8 +2,10 @@
 
 The catalogue is what a search goes through, so it is whole: an entry a group as the grouper writes it, with
 all its members. Images are there for `IMAGES_OF` groups; the records of the others, which nobody reads here,
-are empty ones in their places, so that every entry's offsets hold. The last seventh of the history is a
-second run over the time of the seventh before it, half a second off: times go back in the log there.
+are empty ones in their places, so that every entry's offsets hold. `READ_OF` of the groups with images are
+read; behind them lie more than a reader fetches ahead, since it bounds bytes and would hold millions of empty
+records. The last seventh of the history is a second run over the time of the seventh before it, half a second
+off: times go back in the log there.
 """
 
 from dataclasses import dataclass
@@ -16,16 +18,18 @@ from schemas.catalogue import CatalogueEntry, ClosedBy, Member, record_time_ms
 from schemas.digest import frame_digest
 from schemas.fits_image import encode_image
 from schemas.frame import encode_frame
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, group_id
 from schemas.timestamp import format_timestamp, timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 
 SOURCES = tuple(f"sb{number}" for number in range(8))
 IMAGES_OF = 600
+READ_OF = 200
 START_US = 1_794_787_200_000_000  # 2026-11-16T00:00:00Z
 _SECOND_US = 1_000_000
 _RUNS_BACK = 7
-_SIDE = 16
+_SIDE = 128
 _QUEUE_BYTES = 256 * 1024**2
 _ROOM_S = 0.01
 

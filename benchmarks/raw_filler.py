@@ -8,9 +8,9 @@ from emulator.images import SkyImages
 from emulator.pacing import Pace
 from runtime.kafka import raw_producer
 from schemas.digest import frame_digest
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder
 
 _QUEUE_BYTES = 128 * 1024**2
 _CADENCE_US = 1_000_000

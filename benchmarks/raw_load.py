@@ -12,9 +12,9 @@ from emulator.pacing import Pace
 from runtime.kafka import raw_producer
 from runtime.settings import TraplineSettings
 from schemas.digest import frame_digest
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder
 
 START_US: Final = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
 _CADENCE_US: Final = 1_000_000
