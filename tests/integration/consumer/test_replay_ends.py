@@ -1,5 +1,6 @@
 """`trapline replay` that is stopped, killed, or loses its Kafka: how it ends, and where it goes on."""
 
+import re
 import shlex
 import signal
 
@@ -106,8 +107,14 @@ def test_another_cluster_that_dies_in_the_middle(publisher, own_kafka, start_rep
     own_kafka.start()
     status, _, more = replay(*shlex.split(going_on)[6:], "--max-gap", "0.1")
     assert status == 0, more
-    if "not known" not in err:  # which of them is, it says
-        assert timestamps(groups_of(there)) == timestamps(groups_of(settings))
+    copies = timestamps(groups_of(there))
+    assert sorted(set(copies)) == timestamps(groups_of(settings))
+    twice = {timestamp for timestamp in copies if copies.count(timestamp) > 1}
+    if "not known" in err:  # whether those are there; it names them, and who goes on has them perhaps twice
+        (in_doubt,) = re.findall(r"whether the last \d+ groups, (\S+) to (\S+), were published", err)
+        assert all(in_doubt[0] <= timestamp <= in_doubt[1] for timestamp in twice)
+    else:
+        assert not twice
 
 
 def test_a_broker_that_dies_while_lines_are_printed(own_kafka, topic_prefix, start_replay):
@@ -128,10 +135,9 @@ def test_a_broker_that_dies_while_lines_are_printed(own_kafka, topic_prefix, sta
     own_kafka.kill()
     _, err = process.communicate(timeout=timeout_s(60))
     assert "Traceback" not in err
-    if process.returncode:  # all was fetched already: then it ends well
-        assert process.returncode == 1
-        assert "trapline: to go on: trapline replay --offset 0:" in err
-        assert "error" in err.splitlines()[-1]
+    assert process.returncode == 1, err  # of 192 MB at most some 100 were fetched by then
+    assert "trapline: to go on: trapline replay --offset 0:" in err
+    assert "error" in err.splitlines()[-1]
 
 
 def test_the_last_groups_stay_those_when_others_come_meanwhile(

@@ -1,8 +1,11 @@
 """A replay's transactions whose end is unsure: another producer goes on, and each group is out once."""
 
+import re
+
 import pytest
 
 from consumer.destination import Destination
+from consumer.errors import UnsureError
 from consumer.republisher import Republisher
 from schemas.topics import TopicNames
 from tests.support.group_topics import make_topics, settle
@@ -34,14 +37,20 @@ def reader(routed, topic_prefix):
 
 
 @pytest.fixture
-def republisher(routed, reader, topic_prefix):
+def make(routed, reader, topic_prefix):
+    """Makes a republisher that reaches Kafka by the proxy."""
     through = reader.model_copy(update={"bootstrap_servers": routed.bootstrap_by("REPLAY")})
-    return Republisher(
-        Destination.of_prefix(through, topic_prefix),
-        TopicNames("first"),
-        keeps_partition=False,
-        wait_s=timeout_s(30),
-    )
+
+    def republisher(wait_s):
+        destination = Destination.of_prefix(through, topic_prefix)
+        return Republisher(destination, TopicNames("first"), keeps_partition=False, wait_s=wait_s)
+
+    return republisher
+
+
+@pytest.fixture
+def republisher(make):
+    return make(timeout_s(30))
 
 
 def assert_each_once(reader, groups):
@@ -76,3 +85,19 @@ def test_a_producer_is_kept_where_nothing_is_in_doubt(reader, republisher):
         republisher.take([past()])
     assert republisher._producer is first
     assert_each_once(reader, 3)
+
+
+def test_a_commit_that_is_never_answered_is_said_to_be_unsure(reader, make, proxy):
+    """It arrived all the same; it may as well not have."""
+    republisher = make(1.0)
+    rule = Rule(Api.END_TXN, Way.ANSWER, Act.DROP, limit=1000)
+    proxy.apply(rule)
+    with pytest.raises(UnsureError) as error:
+        republisher.take([past()])
+    proxy.lift()
+    assert rule.acted
+    assert republisher.doubt in str(error.value)
+    assert re.search(
+        r"whether the last 1 groups, (\S+Z) to \1, were published is not known", republisher.doubt
+    )
+    assert_each_once(reader, 1)

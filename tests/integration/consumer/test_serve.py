@@ -10,9 +10,10 @@ from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from schemas.digest import frame_digest
 from schemas.fits_image import encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.connector import RunningConnector, delete_topic
 from tests.support.frame_reader import FrameReader
 from tests.support.grouping import grouping
