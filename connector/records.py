@@ -10,10 +10,11 @@ from typing import Protocol
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason, SchemaError, TimestampError
 from schemas.frame import Frame, Skipped
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.timestamp import format_timestamp, timestamp_key
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder, window_timestamp
+from schemas.window import window_timestamp
 
 _SECOND_US = 1_000_000
 

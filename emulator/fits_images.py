@@ -24,8 +24,9 @@ from runtime.logs import get_logger
 from schemas.cards import PIXEL_SIZE, Cards
 from schemas.errors import SchemaError
 from schemas.frequency import frequency_hz
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder, window_timestamp
+from schemas.window import window_timestamp
 
 log = get_logger(__name__)
 

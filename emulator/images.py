@@ -9,7 +9,7 @@ from emulator.camera import Camera, ImageSize
 from emulator.cards import card, header_text
 from emulator.frame import Exposure, date_card, find_date_card
 from emulator.pacing import Schedule
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 
 FIRST_HZ = 6_000_000
 SUBBAND_STEP_HZ = 500_000

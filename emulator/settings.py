@@ -12,8 +12,8 @@ from emulator.misbehaviour import Misbehaviour
 from emulator.pacing import MICROSECONDS, Pace
 from runtime.settings import CommandLine, CrossProblem, ProcessSettings
 from schemas.errors import SchemaError
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import parse_date_obs
-from schemas.window import PixelOrder
 
 DEFAULT_SOURCES = 6
 

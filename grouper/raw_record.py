@@ -7,9 +7,10 @@ from grouper.encoding import Encoded, encode_when_asked
 from schemas.catalogue import Member
 from schemas.errors import RejectReason, SchemaError
 from schemas.header_fields import KafkaHeaders
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import parse_key
-from schemas.window import PixelOrder, Window, decode_window
+from schemas.window import Window, decode_window
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ once, each naming its key as the user wrote it; no secret is ever part of a mess
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -183,16 +183,20 @@ class TraplineSettings(SecurityKeys, SourceKeys, ProcessSettings):
 
 
 _SettingsT = TypeVar("_SettingsT", bound=ProcessSettings)
-_declared: set[type[ProcessSettings]] = set()
+_declarations: list[Callable[[], Collection[type[ProcessSettings]]]] = []
 
 
-def declare_settings(classes: Iterable[type[ProcessSettings]]) -> None:
+def declare_settings(classes: Callable[[], Collection[type[ProcessSettings]]]) -> None:
     """Make the settings of other processes known: their keys may stand in the environment and the TOML.
 
     One environment and one TOML file serve all processes; only `trapline`, on top of the rooms, can
     tell a key of another process from a misspelt one.
+
+    Args:
+        classes: gives them; called when a key is met that is not of the process's own settings, since to
+            import all rooms takes longer than most processes need to start.
     """
-    _declared.update(classes)
+    _declarations.append(classes)
 
 
 def load_settings(
@@ -232,8 +236,10 @@ def load_settings(
         except SettingsError as error:
             problems += error.problems
     variables = variables_set(environ)
-    classes: tuple[type[ProcessSettings], ...] = (cls, *(_declared if known is None else known))
-    fields = {name for each in classes for name in each.model_fields}
+    fields = set(cls.model_fields)
+    if not fields.issuperset([*variables, *in_file]):
+        others = known if known is not None else [each for classes in _declarations for each in classes()]
+        fields.update(name for each in others for name in each.model_fields)
     file_keys = {field: f"{field} in {config_file}" for field in in_file}
     problems += unknown_keys(variables, fields)
     problems += unknown_keys(file_keys, fields)

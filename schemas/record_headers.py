@@ -12,9 +12,9 @@ from typing import Final, Literal, Self
 
 from schemas.errors import RecordHeaderError, RejectReason
 from schemas.header_fields import HeaderFields, KafkaHeaders
+from schemas.pixel_order import PixelOrder
 from schemas.replay_mark import ReplayMark
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder
 
 FRAME_TYPE: Final = "trapline.frame.v1"
 IMAGE_TYPE: Final = "trapline.image.v1"

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from schemas.errors import SourceError
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 
 SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a source may be called: it stands in Kafka headers, metric labels and file names."""

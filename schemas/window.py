@@ -1,7 +1,6 @@
 """A frame decoded: the telescope's header and the pixels, in the order of its WCS."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +9,8 @@ from schemas.cards import Cards
 from schemas.errors import FrameError, RejectReason, TimestampError
 from schemas.frame_layout import HEADER_SIZE, LENGTHS_END, check_pixels, read_lengths
 from schemas.frequency import frequency_hz
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import parse_date_obs
-
-
-class PixelOrder(StrEnum):
-    """The order of the pixels in a frame, for NAXIS1 and NAXIS2.
-
-    `fits`: NAXIS1 varies fastest, as in a FITS file. `transposed`: NAXIS2 does, as in frames of the old
-    emulator, which flattened an array of shape (NAXIS2, NAXIS1) by columns.
-    """
-
-    FITS = "fits"
-    TRANSPOSED = "transposed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'trapline' has no attribute {name!r}")
     if _HOMES[name].startswith("consumer."):
-        import_module("trapline.all_settings")  # so that the keys of other processes are known as such
+        import_module("trapline.declared_settings")  # so that the keys of other processes are known as such
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -11,7 +11,7 @@ from consumer.settings import ConsumerSettings, TargetSettings, TrapSettings
 from emulator.settings import EmulatorSettings
 from grouper.regroup_settings import RegroupSettings
 from grouper.settings import GrouperSettings
-from runtime.settings import ProcessSettings, declare_settings
+from runtime.settings import ProcessSettings
 from runtime.topic_settings import TopicsSettings
 from trapline.doctor.settings import DoctorSettings
 from trapline.embedded.settings import BrokerSettings
@@ -33,5 +33,3 @@ KNOWN_SETTINGS: tuple[type[ProcessSettings], ...] = (
     TopicsSettings,
     TrapSettings,
 )
-
-declare_settings(KNOWN_SETTINGS)

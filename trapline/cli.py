@@ -79,7 +79,7 @@ class _LazyGroup(VerbGroup):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        import_module("trapline.all_settings")  # the keys of all processes, for the settings' check
+        import_module("trapline.declared_settings")  # of all processes, for the settings' check
         command = import_module(f"trapline.commands.{name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"trapline.commands.{name}.command is not a click command")

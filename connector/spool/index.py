@@ -14,8 +14,8 @@ from typing import Any, Final
 from connector.records import Record
 from schemas.digest import DIGEST
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RejectHeaders
-from schemas.window import PixelOrder
 
 _VERSION: Final = 1
 

@@ -19,8 +19,8 @@ from connector.spool.recovery import Found, find_segments
 from connector.spool.source_spool import SourceSpool
 from connector.steps import OnStep
 from runtime.logs import get_logger
+from schemas.pixel_order import PixelOrder
 from schemas.source import ServerSource
-from schemas.window import PixelOrder
 
 log = get_logger(__name__)
 

@@ -15,8 +15,8 @@ from consumer.settings import ConsumerSettings
 from runtime.logs import get_logger
 from schemas.catalogue import Member
 from schemas.errors import SchemaError
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder
 
 log = get_logger(__name__)
 

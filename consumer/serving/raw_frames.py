@@ -17,8 +17,8 @@ from runtime.message_headers import message_headers
 from schemas.catalogue import Member
 from schemas.digest import frame_digest
 from schemas.errors import SchemaError
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
-from schemas.window import PixelOrder
 
 KEPT_BYTES: Final = 32 * 1024 * 1024  # passed on the way, of all partitions together
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from schemas.fits_image import decode_image
 from schemas.frame import encode_frame
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 
 
 def rebuilt_frame(fits: bytes, pixel_order: PixelOrder) -> bytes:

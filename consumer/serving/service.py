@@ -35,9 +35,9 @@ from runtime.image_server.servers import ImageServers
 from runtime.kafka import explain, kafka_error
 from runtime.logs import get_logger
 from runtime.shutdown import Shutdown
+from schemas.pixel_order import PixelOrder
 from schemas.source import ServerSource
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder
 
 _WATCH_S: Final = 0.1
 _LIVE_LOOK_BACK: Final = 20

@@ -27,8 +27,8 @@ from runtime.kafka import explain, kafka_error
 from runtime.message_headers import message_headers
 from runtime.peek import Peek
 from schemas.errors import SchemaError
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
-from schemas.window import PixelOrder
 
 _FROM, _TO = b'"expected":', b'"members":'
 _MOST_KINDS: Final = 256  # of entries by their sources, kept at a time

@@ -11,8 +11,8 @@ from runtime.image_server.errors import PortError
 from runtime.image_server.script import Action, Close
 from runtime.image_server.switchboard import Departure, Port, Switchboard
 from runtime.logs import get_logger
+from schemas.pixel_order import PixelOrder
 from schemas.source import ServerSource
-from schemas.window import PixelOrder
 
 log = get_logger(__name__)
 

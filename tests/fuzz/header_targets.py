@@ -9,8 +9,9 @@ from schemas.errors import SchemaError
 from schemas.fits_image import FITS_BLOCK, decode_image, encode_image
 from schemas.frame_layout import encode_frame
 from schemas.frequency import frequency_hz
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp, parse_date_obs, parse_key, parse_timestamp
-from schemas.window import PixelOrder, decode_window, window_timestamp
+from schemas.window import decode_window, window_timestamp
 from tests.fuzz.verdict import require
 
 _MOST_PIXELS_BYTES = 4096

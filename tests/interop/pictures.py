@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 from tests.support.frame_reader import FrameReader
 from tests.support.frames import card, iso, make_cards, make_pixels, pack_frame, payload_of
 from tests.support.raw_topic import START_US

@@ -3,9 +3,9 @@
 import pytest
 
 from schemas.digest import frame_digest
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import format_timestamp, timestamp_key
-from schemas.window import PixelOrder
 from tests.interop.murmur2 import java_partition, murmur2
 from tests.support.grouping import grouping
 from tests.support.groups_reader import read_groups

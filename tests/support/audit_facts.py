@@ -8,8 +8,8 @@ from audit.facts import ImageFact, WindowFact
 from audit.findings import Finding
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import ImageHeaders, RejectHeaders, group_id
-from schemas.window import PixelOrder
 
 START_US = 1_795_428_000_000_000
 SOURCES = ("sb0", "sb1", "sb2")

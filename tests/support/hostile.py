@@ -12,9 +12,10 @@ from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.fits_image import encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import ImageHeaders, RawHeaders, Stage, group_id
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.frames import (
     MAGIC_BYTES,
     T0_US,

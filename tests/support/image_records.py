@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from consumer.assembly import ImageRecord
 from consumer.group import Group, group_from
 from schemas.fits_image import encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import ImageHeaders, group_id
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.published_groups import SOURCES, START_US, frame_of, frequency_hz
 
 DIGEST = "xxh3-128:" + "0" * 32

@@ -13,9 +13,10 @@ from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.digest import frame_digest
 from schemas.fits_image import encode_image
 from schemas.frame import encode_frame
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, group_id
 from schemas.timestamp import format_timestamp, timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.waiting import timeout_s
 
 START_US = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z

@@ -11,10 +11,10 @@ from runtime.settings import TraplineSettings, load_settings
 from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
 from schemas.digest import frame_digest
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.frames import make_frame
 from tests.support.waiting import timeout_s
 

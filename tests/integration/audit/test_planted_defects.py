@@ -11,9 +11,10 @@ from audit.findings import FindingKind
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.fits_image import encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.audited import audited
 from tests.support.hand_grouper import HandGrouper
 from tests.support.raw_topic import RawTopic, at

@@ -12,9 +12,9 @@ from emulator.settings import EmulatorSettings
 from runtime.image_server.script import Close, Pause
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.source import ServerSource
-from schemas.window import PixelOrder
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.frames import T0_US, hostile_frames, make_frame
 from tests.support.waiting import wait_until

@@ -15,8 +15,8 @@ import pytest
 from connector.errors import SpoolError
 from emulator.frame_server import FrameServer
 from runtime.image_server.script import Send
+from schemas.pixel_order import PixelOrder
 from schemas.source import ServerSource
-from schemas.window import PixelOrder
 from tests.support.connector import MIB, RunningConnector, by_source, make_topics, read_topic, source
 from tests.support.connector_process import ConnectorProcess
 from tests.support.frames import T0_US, make_frame

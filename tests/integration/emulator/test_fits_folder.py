@@ -3,8 +3,9 @@ import pytest
 from astropy.io import fits
 
 from emulator.errors import FitsFolderError
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from schemas.digest import frame_digest
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp, parse_timestamp
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.frame_reader import FrameReader
 from tests.support.waiting import wait_until
 

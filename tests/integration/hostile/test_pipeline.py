@@ -13,9 +13,9 @@ from grouper.errors import GrouperError
 from runtime.settings import load_settings
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.timestamp import format_timestamp, timestamp_key
-from schemas.window import PixelOrder
 from tests.support.audited import audited
 from tests.support.connector import RunningConnector, source
 from tests.support.foreign_headers import put_with_headers

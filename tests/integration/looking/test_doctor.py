@@ -14,9 +14,9 @@ from consumer.stream import GroupStream
 from runtime.kafka import admin_client, raw_producer
 from runtime.topic_settings import TopicsSettings
 from runtime.topics import create_topics
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder
 from tests.support.group_topics import delete_images, settle
 from tests.support.published_groups import SECOND_US, START_US
 from tests.support.waiting import timeout_s, wait_until

@@ -8,9 +8,10 @@ from audit.inspection import digest_bytes, inspect_image, inspect_window
 from schemas.digest import frame_digest
 from schemas.errors import RecordHeaderError
 from schemas.fits_image import encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import ImageHeaders, RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.frames import T0_US, make_frame
 
 FRAME = make_frame(T0_US, shape=(5, 7))

@@ -14,8 +14,8 @@ from runtime.errors import SettingsError
 from runtime.image_server.script import Close
 from runtime.settings import load_settings
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.source import FileSource, ServerSource
-from schemas.window import PixelOrder
 from tests.support.capturing import RunningCapture, recorded
 from tests.support.file_reading import ReadFiles
 from tests.support.frames import T0_US, hostile_frames, make_cards, make_frame, pack_frame

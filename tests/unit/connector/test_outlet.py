@@ -3,9 +3,9 @@ import pytest
 from connector.metrics import PRODUCE_LATENCY, Destination, SourceCounts
 from connector.outlet import Outlet
 from connector.records import Record
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 
 NAMES = TopicNames("test")
 HEADERS = RawHeaders("test", "sb0", 0, "xxh3-128:" + 32 * "0", 0, PixelOrder.FITS)

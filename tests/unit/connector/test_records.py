@@ -6,10 +6,10 @@ from connector.records import RecordMaker, too_large, truncated
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.frame import Frame, FrameDecoder, Skipped
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.source import ServerSource
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.frames import T0_US, card, make_cards, make_frame, make_pixels, pack_frame, payload_of
 
 NAMES = TopicNames("test")

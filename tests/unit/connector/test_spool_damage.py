@@ -9,9 +9,9 @@ from connector.spool.recovery import find_segments
 from connector.spool.source_spool import SourceSpool
 from schemas.errors import RejectReason
 from schemas.frame import FrameDecoder, FrameLimits, Skipped
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.frames import MAGIC_BYTES, T0_US, make_frame
 
 NAMES = TopicNames("test")

@@ -22,8 +22,8 @@ from connector.spool.recovery import find_segments
 from connector.spool.source_spool import SourceSpool
 from connector.steps import Step
 from schemas.frame import FrameDecoder, FrameLimits
+from schemas.pixel_order import PixelOrder
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.frames import T0_US, make_frame
 from tests.support.waiting import wait_until
 

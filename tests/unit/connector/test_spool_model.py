@@ -15,8 +15,8 @@ from connector.spool.recovery import find_segments
 from connector.spool.source_spool import SourceSpool
 from schemas.errors import RejectReason
 from schemas.frame import FrameDecoder, FrameLimits, Skipped
+from schemas.pixel_order import PixelOrder
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.frames import T0_US, make_cards, make_frame, make_pixels, pack_frame, payload_of
 
 NAMES = TopicNames("test")

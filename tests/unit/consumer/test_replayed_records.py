@@ -6,10 +6,10 @@ from consumer.group import group_from
 from consumer.replay import PastGroup
 from consumer.replayed_records import ReplayedRecords
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, group_id
 from schemas.replay_mark import ReplayMark
 from schemas.topics import TopicNames
-from schemas.window import PixelOrder
 from tests.support.published_groups import SOURCES, START_US, frequency_hz
 
 DIGEST = "xxh3-128:" + "0123456789abcdef" * 2

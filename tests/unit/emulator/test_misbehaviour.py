@@ -11,8 +11,9 @@ from emulator.misbehaviour import FAULTS, Fault, Misbehaviour, Misconduct
 from emulator.pacing import Pace
 from schemas.errors import RejectReason, SchemaError
 from schemas.frame import Frame, FrameDecoder, Skipped
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import MAX_TIMESTAMP_US
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 
 NOW_US = 1_795_435_200_000_000
 SOURCES = ("sb0", "sb1", "sb2")

@@ -7,7 +7,7 @@ from emulator.camera import ImageSize
 from emulator.images import SkyImages
 from emulator.pacing import Pace
 from emulator.read_ahead import ReadAhead
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 from tests.support.waiting import wait_until
 
 

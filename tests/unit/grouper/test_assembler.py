@@ -11,8 +11,8 @@ from grouper.memory import ClosedGroups, PublishedGroup
 from grouper.raw_record import RawHead, RawRecord
 from grouper.rules import ClosedGroup, Rules, Verdict
 from schemas.catalogue import ClosedBy
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
-from schemas.window import PixelOrder
 
 SOURCES = ("sb0", "sb1", "sb2")
 RULES = Rules(expected=SOURCES, grace_s=5.0, silent_after=3)

@@ -18,9 +18,9 @@ from grouper.rules import Rules
 from schemas.digest import frame_digest
 from schemas.errors import RejectReason
 from schemas.offset_metadata import OffsetMetadata
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder
 from tests.support.frames import make_frame
 from tests.support.metrics import Change
 from tests.unit.grouper.test_assembler import (

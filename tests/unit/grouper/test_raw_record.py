@@ -11,9 +11,10 @@ from grouper.raw_record import decode_record, read_head
 from schemas.digest import frame_digest
 from schemas.errors import SchemaError
 from schemas.fits_image import decode_image, encode_image
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders
 from schemas.timestamp import timestamp_key
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.frames import hostile_frames, make_frame
 
 AT_US = 1_795_428_000_000_000

@@ -5,7 +5,7 @@ import pytest
 from runtime.image_server.errors import PortError
 from runtime.image_server.ports_file import write_ports_file
 from runtime.image_server.servers import ImageServers
-from schemas.window import PixelOrder
+from schemas.pixel_order import PixelOrder
 from tests.support.waiting import wait_until
 
 

@@ -16,11 +16,11 @@ from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.documents import JSON_SCHEMAS, asyncapi, json_schema
 from schemas.errors import RecordHeaderError, RejectReason
 from schemas.offset_metadata import OffsetMetadata, RegroupRun
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import CatalogueHeaders, ImageHeaders, RawHeaders, RejectHeaders, group_id
 from schemas.replay_mark import ReplayMark
 from schemas.timestamp import MAX_TIMESTAMP_US, timestamp_key
 from schemas.topics import TopicNames, topic_specs
-from schemas.window import PixelOrder
 
 VALIDATORS = {name: Draft202012Validator(json_schema(name)) for name in JSON_SCHEMAS}
 DOCUMENT: dict[str, Any] = yaml.safe_load(asyncapi())

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import HeaderError, PixelsError, RejectReason, SchemaError
 from schemas.fits_image import decode_image, encode_image
-from schemas.window import PixelOrder, decode_window
+from schemas.pixel_order import PixelOrder
+from schemas.window import decode_window
 from tests.support.frames import T0_US, card, make_cards, make_frame, make_pixels, pack_frame, payload_of
 
 

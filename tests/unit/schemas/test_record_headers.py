@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import RecordHeaderError, RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import (
     MAX_DETAIL,
     CatalogueHeaders,
@@ -14,7 +15,6 @@ from schemas.record_headers import (
     group_id,
 )
 from schemas.timestamp import MAX_TIMESTAMP_US
-from schemas.window import PixelOrder
 from tests.support.frames import T0_US
 
 DIGEST = "xxh3-128:" + "0123456789abcdef" * 2

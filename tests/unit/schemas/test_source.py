@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import SourceError
+from schemas.pixel_order import PixelOrder
 from schemas.source import FileSource, ServerSource, Source, check_source_name
-from schemas.window import PixelOrder
 
 TRANSPOSED = PixelOrder.TRANSPOSED
 GOOD = {

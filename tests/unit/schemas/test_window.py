@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas.cards import Cards
 from schemas.errors import FrameError, FrequencyError, HeaderError, RejectReason, SchemaError, TimestampError
 from schemas.fits_image import encode_image
-from schemas.window import PixelOrder, decode_window, window_timestamp
+from schemas.pixel_order import PixelOrder
+from schemas.window import decode_window, window_timestamp
 from tests.support.frames import (
     T0_US,
     card,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from schemas.frame import Frame, FrameDecoder, Skipped, encode_frame
+from schemas.pixel_order import PixelOrder
 from schemas.timestamp import format_timestamp
-from schemas.window import PixelOrder, decode_window
+from schemas.window import decode_window
 from tests.support.frames import T0_US, hostile_frames, make_cards, make_frame, make_pixels, pack_frame
 
 

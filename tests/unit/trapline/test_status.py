@@ -4,8 +4,8 @@ import pytest
 
 from schemas.catalogue import CatalogueEntry, ClosedBy, Member
 from schemas.errors import RejectReason
+from schemas.pixel_order import PixelOrder
 from schemas.record_headers import RawHeaders, RejectHeaders
-from schemas.window import PixelOrder
 from trapline.status.retention import Retention, Unread, seconds_left
 from trapline.status.sources import NO_SOURCE, source_states
 from trapline.tables import bytes_text, duration_text, printable, share_text

@@ -6,7 +6,8 @@ from schemas.digest import frame_digest
 from schemas.errors import SchemaError
 from schemas.fits_image import encode_image
 from schemas.frame import encode_frame
-from schemas.window import PixelOrder, decode_window
+from schemas.pixel_order import PixelOrder
+from schemas.window import decode_window
 from tests.support.published_groups import START_US, frame_of
 
 
