@@ -303,11 +303,9 @@ class Fetcher:
         A partition after an offset error cannot be told by `seek` (it answers _STATE): it is stopped.
         """
         self._pace.forget()
-        places = [
-            TopicPartition(self._topic.name, p, reader.next_offset) for p, reader in self._readers.items()
-        ]
-        consumer.assign(places)
-        consumer.resume(places)  # who was paused in the last assignment is so in this one
+        consumer.assign(
+            [TopicPartition(self._topic.name, p, reader.next_offset) for p, reader in self._readers.items()]
+        )
         self._pace.retire(p for p, reader in self._readers.items() if reader.ended)
 
     def _catalogue(self) -> Catalogue:

@@ -9,6 +9,7 @@ interrupted and goes on where it stopped writes each group once.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,15 +21,14 @@ from consumer.replayed_records import ReplayedRecords
 from runtime.deliveries import Deliveries
 from runtime.kafka import LogProducer, explain, kafka_error, transactional_producer
 from runtime.logs import get_logger
+from runtime.patient_call import CALL_TIMEOUT_S, CallGivenUpError, Failure, Patience
+from runtime.transactions import RecordRefusedError, Transactions
 from schemas.catalogue import record_time_ms
 from schemas.timestamp import format_timestamp, timestamp_key
 from schemas.topics import TopicNames
 
 log = get_logger(__name__)
 
-FLUSH_S: Final = 0.5
-CALL_S: Final = 5.0  # one blocking call; a time-out is retriable, so it only paces
-SLOW_END_S: Final = 5.0  # an EndTxn slower than this may still be under way at the next transaction
 INIT_S: Final = 60.0  # a Kafka that answers may wait for the transaction of a replay that was killed, 30 s
 STOP_S: Final = 10.0  # how long a commit is waited for once a stop is asked for
 _PAUSE_S: Final = 0.2
@@ -89,8 +89,12 @@ class Republisher:
         self._asked_to_stop = asked_to_stop
         self._deadline_s = time.monotonic() + wait_s  # of the transaction in work
         self._records = ReplayedRecords(source, began_us=time.time_ns() // 1000)
-        self._producer = self._new_producer()
         self._worn = False  # the producer has to be replaced before the next transaction
+        make = partial(transactional_producer, destination.settings, f"{destination.topic}-replay")
+        try:
+            self._transactions = Transactions(make, self._patience_to_take_over(), with_offsets=False)
+        except CallGivenUpError as error:
+            raise self._without_producer(error) from error
 
     def take(self, groups: Sequence[PastGroup]) -> None:
         """Publish these groups in one transaction.
@@ -115,9 +119,13 @@ class Republisher:
     def _attempt(self, groups: Sequence[PastGroup]) -> KafkaError | None:
         """Publish once; what it failed of, where it has been undone."""
         if self._worn:
-            self._producer, self._worn = self._new_producer(), False
+            try:
+                self._transactions.renew(self._patience_to_take_over())
+            except CallGivenUpError as error:
+                raise self._without_producer(error) from error
+            self._worn = False
         try:
-            self._producer.begin_transaction()
+            self._transactions.begin()
             self._send(groups)
         except KafkaException as error:
             return self._abort(kafka_error(error))
@@ -129,7 +137,7 @@ class Republisher:
             deliveries = Deliveries()
             placed.append(deliveries)
             for value, headers in self._records.images(past.group):
-                self._produce(deliveries, self._destination.topic, past, value=value, headers=headers)
+                self._produce(deliveries, self._destination.topic, past, value, headers=headers)
         self._flush(placed, [len(past.group.images) for past in groups])
         if self._destination.catalogue is None:
             return
@@ -142,69 +150,54 @@ class Republisher:
                 entered[-1],
                 self._destination.catalogue,
                 past,
-                value=entry.to_json(),
+                entry.to_json(),
                 headers=self._records.entry_headers(past),
                 partition=deliveries.partition,
                 timestamp=record_time_ms(entry.timestamp_us),
             )
         self._flush(entered, [1] * len(groups))
 
-    def _produce(self, deliveries: Deliveries, topic: str, past: PastGroup, **record: object) -> None:
+    def _produce(
+        self, deliveries: Deliveries, topic: str, past: PastGroup, value: bytes, **record: object
+    ) -> None:
         if self._keeps_partition:
             record.setdefault("partition", past.group.partition)
         key = timestamp_key(past.group.timestamp_us)
-        while True:
-            try:
-                self._producer.produce(topic, key=key, on_delivery=deliveries, **record)
-            except BufferError:  # the queue is bounded; delivery reports free it
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                if kafka_error(error).code() == KafkaError._STATE:
-                    # An earlier record was refused meanwhile; its report says why, and this error does not.
-                    self._producer.flush(1.0)
-                raise KafkaException(deliveries.error or kafka_error(error)) from error
-            else:
-                return
+        try:
+            self._transactions.produce(deliveries, topic, value, key=key, **record)
+        except RecordRefusedError as error:
+            raise KafkaException(deliveries.error or error.cause) from error
 
     def _flush(self, reports: Sequence[Deliveries], expected: Sequence[int]) -> None:
-        while self._producer.flush(FLUSH_S) > 0 and not self._waited_enough():
-            pass
+        self._transactions.flush(self._waited_enough)
         for deliveries, count in zip(reports, expected, strict=True):
             if deliveries.error is not None:
                 raise KafkaException(deliveries.error)
             if len(deliveries.offsets) != count:
-                late = self._producer.state.last_error
+                late = self._transactions.producer.state.last_error
                 raise KafkaException(late or KafkaError(KafkaError._TIMED_OUT, "records not acknowledged"))
 
     def _commit(self, groups: Sequence[PastGroup]) -> KafkaError | None:
-        """Commit; never abort after a time-out, since whether it took effect only the same call finds out."""
-        began_s = time.monotonic()
-        self._producer.ends.begin()
+        """Commit; what it failed of, where that has been undone."""
+
+        def gives_up(failure: Failure) -> bool:
+            return failure.waited_s > (STOP_S if self._asked_to_stop() else self._wait_s)
+
         self.doubt = self._in_doubt(groups)
-        while True:
-            try:
-                self._producer.commit_transaction(CALL_S)
-                break
-            except KafkaException as error:
-                cause = kafka_error(error)
-                if not cause.retriable():
-                    self.doubt = None
-                    return self._abort(cause)
-                self._worn = True
-                patience_s = STOP_S if self._asked_to_stop() else self._wait_s
-                if time.monotonic() > began_s + patience_s:
-                    raise UnsureError(f"{self.doubt}: {explain(cause)}") from error
-                time.sleep(_PAUSE_S)  # a retriable error can come back at once
-        self.doubt = None
-        # KAFKA-17754: a delayed EndTxn can end the next transaction; a new epoch makes Kafka refuse it.
-        slow = time.monotonic() > began_s + SLOW_END_S
         try:
-            self._producer.poll(0)  # what became of the EndTxn is told in here alone
+            self._transactions.commit(Patience(gives_up))
+        except CallGivenUpError as error:
+            self._worn = True
+            raise UnsureError(f"{self.doubt}: {explain(error.cause)}") from error
+        except KafkaException as error:
+            self.doubt = None
+            return self._abort(kafka_error(error))
+        self.doubt = None
+        try:
+            self._worn = self._transactions.unsure_end() is not None
         except KafkaException as error:
             # Ended for good, by another replay say: the next transaction cannot begin, and says why.
             log.warning("the producer has failed since its commit", cause=kafka_error(error).str())
-            return None
-        self._worn = self._worn or slow or self._producer.ends.doubt() is not None
         return None
 
     def _abort(self, cause: KafkaError) -> KafkaError:
@@ -215,39 +208,32 @@ class Republisher:
         """
         if cause.fatal():
             raise PublishError(f"{self._destination.topic}: {_words(cause)}")
-        while True:
-            try:
-                self._producer.abort_transaction(CALL_S)
-                break
-            except KafkaException as error:
-                failed = kafka_error(error)
-                if not failed.retriable():
-                    raise PublishError(f"{self._destination.topic}: {_words(failed)}") from error
-                if self._waited_enough():  # nobody commits it, so Kafka aborts it by itself
-                    raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
-                time.sleep(_PAUSE_S)
+        try:
+            self._transactions.abort(Patience(lambda _failure: self._waited_enough()))
+        except KafkaException as error:
+            raise PublishError(f"{self._destination.topic}: {_words(kafka_error(error))}") from error
+        except CallGivenUpError as error:  # nobody commits it, so Kafka aborts it by itself
+            raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
         self._worn = True  # as after a slow commit
         return cause
 
     def _waited_enough(self) -> bool:
         return self._asked_to_stop() or time.monotonic() > self._deadline_s
 
-    def _new_producer(self) -> LogProducer:
-        producer = transactional_producer(self._destination.settings, f"{self._destination.topic}-replay")
+    def _patience_to_take_over(self) -> Patience:
         deadline_s = max(self._deadline_s, time.monotonic() + INIT_S)
-        while True:
-            try:
-                producer.init_transactions(CALL_S)
-            except KafkaException as error:
-                cause = kafka_error(error)
-                if self._asked_to_stop():
-                    raise KeyboardInterrupt from error
-                late = time.monotonic() > deadline_s or (self._waited_enough() and not _answers(producer))
-                if late or not cause.retriable():
-                    raise PublishError(f"{self._destination.topic}: {explain(cause)}") from error
-                time.sleep(_PAUSE_S)
-            else:
-                return producer
+
+        def gives_up(failure: Failure) -> bool:
+            late = time.monotonic() > deadline_s
+            return self._asked_to_stop() or late or (self._waited_enough() and not _answers(failure.producer))
+
+        return Patience(gives_up)
+
+    def _without_producer(self, error: CallGivenUpError) -> BaseException:
+        """What ends us where no producer can be had."""
+        if self._asked_to_stop():
+            return KeyboardInterrupt()
+        return PublishError(f"{self._destination.topic}: {explain(error.cause)}")
 
     def _in_doubt(self, groups: Sequence[PastGroup]) -> str:
         first, last = (format_timestamp(past.group.timestamp_us) for past in (groups[0], groups[-1]))
@@ -260,7 +246,7 @@ class Republisher:
 def _answers(producer: LogProducer) -> bool:
     """Whether a broker does, so that what is waited for is the end of another transaction."""
     try:
-        producer.list_topics(timeout=CALL_S)
+        producer.list_topics(timeout=CALL_TIMEOUT_S)
     except KafkaException:
         return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from grouper import metrics
 from grouper.catalogue_log import CatalogueLog
@@ -158,12 +158,11 @@ class Ownership:
             SessionLostError: Kafka was away.
         """
 
-        def make(transactional_id: str, on_error: Callable[[KafkaError], None]) -> LogProducer:
+        def make(transactional_id: str) -> LogProducer:
             return transactional_producer(
                 self._settings,
                 transactional_id,
                 transaction_timeout_s=self._settings.transaction_timeout_s,
-                on_error=on_error,
             )
 
         began_s = time.monotonic()

@@ -275,8 +275,6 @@ class GrouperService:
             partition.offset = position
             self._owned[partition.partition] = owned
         consumer.assign(partitions)
-        # One that was held back when it was revoked is paused still, and its new state holds nothing back.
-        consumer.resume(partitions)
         self._failures.pop(None, None)
         self._joined = True
         metrics.PARTITIONS.set(len(self._owned))

@@ -93,7 +93,6 @@ def transactional_producer(
     *,
     transaction_timeout_s: float = 30.0,
     queue_bytes: int = _TRANSACTION_QUEUE_BYTES,
-    on_error: OnError | None = None,
 ) -> LogProducer:
     """The producer of one owned raw partition. `init_transactions()` is the caller's.
 
@@ -112,7 +111,7 @@ def transactional_producer(
         "message.timeout.ms": timeout_ms,
         "debug": DEBUG,  # some 20 lines a transaction, which EndTxnLog hears and keeps to itself
     }
-    return LogProducer(options, ClientState(on_error))
+    return LogProducer(options, ClientState())
 
 
 def log_consumer(

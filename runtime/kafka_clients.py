@@ -185,16 +185,33 @@ class LogConsumer(Consumer):
         # Who joins no consumer group asks for a coordinator all the same, which takes this right.
         self._group_right = f"{'READ' if joins else 'DESCRIBE'} on consumer group {self._group}"
         self._reads = False  # or did
+        self._paused: set[tuple[str, int]] = set()
 
     def subscribe(self, *args: Any, **options: Any) -> None:
         """As Consumer's."""
         self._reads = True
         super().subscribe(*args, **options)
 
-    def assign(self, *args: Any, **options: Any) -> None:
-        """As Consumer's."""
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        """As Consumer's, but paused nowhere: librdkafka keeps a partition paused over a rebalance.
+
+        Only what was paused is resumed, since a partition that is resumed is fetched anew.
+        """
         self._reads = True
-        super().assign(*args, **options)
+        super().assign(partitions)
+        paused = [each for each in partitions if (each.topic, each.partition) in self._paused]
+        if paused:
+            self.resume(paused)
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        """As Consumer's."""
+        self._paused |= {(each.topic, each.partition) for each in partitions}
+        super().pause(partitions)
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        """As Consumer's."""
+        super().resume(partitions)
+        self._paused -= {(each.topic, each.partition) for each in partitions}
 
     @property
     def admin(self) -> KafkaAdmin:

@@ -63,7 +63,7 @@ def assert_each_once(reader, groups):
 @pytest.mark.parametrize("before", [0, 3])
 def test_a_producer_whose_commit_was_cut_off_is_replaced(reader, republisher, proxy, way, before):
     """librdkafka sends the EndTxn again by itself; of a break like earlier ones nobody is told for 30 s."""
-    first = republisher._producer
+    first = republisher._transactions.producer
     republisher.take([past()])
     rules = (
         Rule(Api.ADD_PARTITIONS_TO_TXN, Way.REQUEST, Act.CUT, limit=before),
@@ -73,17 +73,17 @@ def test_a_producer_whose_commit_was_cut_off_is_replaced(reader, republisher, pr
     republisher.take([past()])
     proxy.lift()
     assert [rule.acted for rule in rules] == [before, 1]
-    assert republisher._producer is first
+    assert republisher._transactions.producer is first
     republisher.take([past()])
-    assert republisher._producer is not first
+    assert republisher._transactions.producer is not first
     assert_each_once(reader, 3)
 
 
 def test_a_producer_is_kept_where_nothing_is_in_doubt(reader, republisher):
-    first = republisher._producer
+    first = republisher._transactions.producer
     for _ in range(3):
         republisher.take([past()])
-    assert republisher._producer is first
+    assert republisher._transactions.producer is first
     assert_each_once(reader, 3)
 
 

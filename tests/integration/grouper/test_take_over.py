@@ -83,4 +83,4 @@ def test_where_one_cannot_be_had_none_is_kept(raw):
     finally:
         consumer.close()
     assert made
-    assert not any(hasattr(session, "_producer") for session in made)
+    assert not any(hasattr(session, "_transactions") for session in made)

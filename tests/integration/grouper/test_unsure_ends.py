@@ -9,8 +9,8 @@ from confluent_kafka import KafkaError, KafkaException
 import grouper.ownership
 import grouper.session
 from grouper import metrics
-from grouper.session import SLOW_END_TXN_S
 from grouper.steps import Step
+from runtime.transactions import SLOW_END_TXN_S
 from tests.integration.grouper.test_exactly_once import (
     FAST_TAKE_OVER,
     aborted_images,

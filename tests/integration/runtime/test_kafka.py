@@ -161,6 +161,22 @@ def test_isolation(settings):
         consumer.close()
 
 
+def test_a_new_assignment_is_paused_nowhere(settings):
+    """librdkafka keeps a partition paused, also one that was out of the assignment meanwhile."""
+    raw = settings.topics.raw
+    producer = clients.raw_producer(settings, queue_bytes=MIB)
+    producer.produce(raw, b"frame", b"key", partition=0)
+    assert producer.flush(timeout_s(30)) == 0
+    consumer = clients.log_consumer(settings, group_id=None)
+    assign(consumer, raw, [0])
+    read(consumer, 1)
+    consumer.pause([TopicPartition(raw, 0)])
+    for partitions in ([], [1], [0, 1]):
+        assign(consumer, raw, partitions)
+    assert [message.value() for message in read(consumer, 1)] == [b"frame"]
+    consumer.close()
+
+
 def test_a_position_that_is_gone_is_an_error_event(settings):
     consumer = clients.log_consumer(settings, group_id=None)
     assign(consumer, settings.topics.raw, [0], offset=100)

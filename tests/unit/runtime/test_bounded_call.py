@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from grouper.bounded_call import CallLeftBehindError, call_bounded
+from runtime.bounded_call import CallLeftBehindError, call_bounded
 
 
 def never() -> bool:
