@@ -175,6 +175,7 @@ def test_a_commit_that_does_not_return_is_left_behind():
         release.set()
     assert isinstance(error, SessionLostError)
     assert "commit_transaction does not return" in str(error)
+    assert "after 10 s" not in str(error)  # where nobody is asked
     assert "abort" not in made.calls
     assert made.counted == {"lost": 1}
 
