@@ -16,11 +16,21 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield broker
 
 
-@pytest.fixture
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnKafka]:
-    """An embedded Kafka of this test alone: .kill(), .stop(), .restart(), .pause(), .resume()."""
+@pytest.fixture(scope="module")
+def kafka_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnKafka]:
+    """Behind `own_kafka`: each start of a JVM costs as much as many a test."""
     with OwnKafka(tmp_path_factory.mktemp("own-kafka")) as broker:
         yield broker
+
+
+@pytest.fixture
+def own_kafka(kafka_of_module: OwnKafka) -> OwnKafka:
+    """An embedded Kafka of this test alone: .kill(), .stop(), .restart(), .pause(), .resume().
+
+    It runs when the test begins, whatever the one before has done to it; topics are what keeps them apart.
+    """
+    kafka_of_module.recover()
+    return kafka_of_module
 
 
 @pytest.fixture

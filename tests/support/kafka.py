@@ -55,7 +55,7 @@ def session_kafka(folder: Path) -> Iterator[Kafka]:
 
 
 class OwnKafka:
-    """An embedded broker of one test, which may do to it what it likes."""
+    """An embedded broker of one test at a time, which may do to it what it likes."""
 
     def __init__(self, folder: Path) -> None:
         self.embedded = EmbeddedKafka(folder)
@@ -91,6 +91,13 @@ class OwnKafka:
     def resume(self) -> None:
         """SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
+
+    def recover(self) -> None:
+        """Have it run, whatever was done to it."""
+        if self.embedded.running:
+            self.resume()
+        else:
+            self.start()
 
     def __enter__(self) -> Self:
         self.start()
