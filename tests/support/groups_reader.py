@@ -15,6 +15,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from tests.support.waiting import timeout_s
 
+_OPEN_S = (
+    0.5  # the marker of a transaction that has ended follows its answer; for an open one none is waited for
+)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -31,7 +35,10 @@ class Record:
 
 
 def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> list[Record]:
-    """Every record of a topic from its beginning to its end as it is now, by partition and offset."""
+    """Every record of a topic from its beginning to its end as it is now, by partition and offset.
+
+    Where a transaction is open at the end, or its marker under way, it is given half a second.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -43,6 +50,7 @@ def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> l
             "fetch.message.max.bytes": 80_000_000,
             "fetch.max.bytes": 80_000_000,
             "receive.message.max.bytes": 80_001_000,
+            "fetch.wait.max.ms": 50,
             "check.crcs": True,
         }
     )
@@ -51,16 +59,24 @@ def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> l
         partitions = [TopicPartition(topic, number, 0) for number in metadata.partitions]
         consumer.assign(partitions)
         at_end: set[int] = set()
+        open_since: dict[int, float] = {}
         records = []
         deadline = time.monotonic() + timeout_s(60)
         while len(at_end) < len(partitions):
             assert time.monotonic() < deadline, f"{topic} was not read to its end"
-            message = consumer.poll(0.2)
+            at_end |= {number for number, moment in open_since.items() if time.monotonic() > moment + _OPEN_S}
+            message = consumer.poll(0.05)
             if message is None:
                 continue
+            number = message.partition()
+            open_since.pop(number, None)
             if message.error():
                 if message.error().code() == KafkaError._PARTITION_EOF:
-                    at_end.add(message.partition())
+                    _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+                    if message.offset() < end:  # what is behind may be committed in a moment
+                        open_since[number] = time.monotonic()
+                    else:
+                        at_end.add(number)
                 continue
             headers = {name: value.decode() for name, value in message.headers() or []}
             key = (message.key() or b"").decode(errors="replace")  # of a reject it may be anything
