@@ -31,6 +31,7 @@ from consumer.revisions import newest_revisions
 from consumer.selection import Revisions, Selection
 from consumer.settings import ConsumerSettings
 from consumer.start import AtOffset, Start
+from runtime.contact import Contact
 from runtime.kafka import log_consumer
 from runtime.logs import get_logger
 from schemas.catalogue import CatalogueEntry
@@ -85,6 +86,13 @@ class Fetcher:
         self._closing = self.read_ahead.closing
         self._readers: dict[int, PartitionReader] = {}
         self._heard_s = 0.0
+        self._connect()
+        self._thread = threading.Thread(target=self._run, name="trapline-groups", daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> None:
+        """Make the client, and what asks through it."""
+        plan, settings = self._plan, self._plan.settings
         self._consumer = log_consumer(
             settings,
             group_id=plan.group_id,
@@ -92,6 +100,7 @@ class Fetcher:
             session_timeout_s=settings.reader_session_timeout_s,
             max_poll_interval_s=settings.reader_max_poll_interval_s,
         )
+        self._contact = Contact(self._consumer)
         self._topic = GroupsTopic(self._consumer, settings.topics.groups, self._closing)
         self._pace = Pace(self._consumer, self._topic.name, self.read_ahead)
         self._committer = (
@@ -99,8 +108,6 @@ class Fetcher:
             if plan.group_id is None
             else Committer(self._consumer, self._topic.name, plan.group_id, self.read_ahead)
         )
-        self._thread = threading.Thread(target=self._run, name="trapline-groups", daemon=True)
-        self._thread.start()
 
     def close(self) -> None:
         """End reading: commit what is done, leave the consumer group. May be called from any thread.
@@ -130,24 +137,39 @@ class Fetcher:
         if self._plan.group_id is None:
             self._begin(self._consumer, partitions, {})
         else:
-            self._consumer.subscribe(
-                [self._topic.name],
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._subscribe()
         while not self._closing.is_set():
             self._commit_due()
             if not self._pace.may_poll(len(self._readers)):
                 continue
             message = self._consumer.poll(POLL_S)
             if message is None:
+                if self._contact.is_lost():
+                    self._connect_anew()
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
                 if self._plan.past and time.monotonic() > self._heard_s + SILENCE_S:
                     self._learn_ends()  # nothing may lie behind the range that would ask for it
             else:
                 self._heard_s = time.monotonic()
+                self._contact.heard()
                 self._on_message(message)
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            [self._topic.name], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _connect_anew(self) -> None:
+        """Go on with another client where this one hears nothing of Kafka any more."""
+        log.warning("nothing is heard of Kafka; another client is tried", topic=self._topic.name)
+        self._committer = None  # closing revokes the partitions, and Kafka would not take a commit
+        self._consumer.close()
+        self._connect()
+        if self._plan.group_id is None:
+            self._assign(self._consumer)
+        else:
+            self._drop([TopicPartition(self._topic.name, number) for number in self._readers])
+            self._subscribe()
 
     def _check_partitions(self, partitions: Collection[int]) -> None:
         """A partition that is named and not there would be waited for in silence."""
@@ -246,6 +268,7 @@ class Fetcher:
         committed = {each.partition: each.offset for each in answers if each.offset >= 0}
         numbers = sorted(each.partition for each in partitions)
         self._begin(consumer, numbers, committed)
+        self._contact.heard()
         log.info("partitions assigned", topic=self._topic.name, partitions=numbers)
 
     def _begin(self, consumer: Consumer, partitions: Iterable[int], committed: Mapping[int, int]) -> None:

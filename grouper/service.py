@@ -20,6 +20,7 @@ from grouper.rules import FIRST_REVISION
 from grouper.settings import GrouperSettings
 from grouper.steps import OnStep, no_step
 from grouper.topics import wait_for_topics
+from runtime.contact import Contact
 from runtime.health import Heartbeat
 from runtime.kafka import LogConsumer, explain, kafka_error, log_consumer
 from runtime.kafka_probe import KafkaProbe
@@ -35,6 +36,10 @@ _FETCH_RECORDS = 1_000
 _TRIES = 3  # of a transaction whose cause of abort would come back for ever
 _STOP_S = 15.0  # a stop waits this long for Kafka, and a call under way; Kubernetes kills after 30 s
 _REJOIN_PAUSE_S = 1.0
+_SILENCE = KafkaError(
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    "nothing was heard of Kafka, and it does not answer; another client is tried",
+)
 
 
 @dataclass(slots=True)
@@ -143,13 +148,17 @@ class GrouperService:
             queue_bytes=self._settings.fetch_buffer_bytes,
             on_error=self._quiet.on_error,
         )
+        contact = Contact(consumer)
         try:
             consumer.subscribe(
                 [self._names.raw], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
             )
             while not shutdown.requested:
                 self._heartbeat.beat()
-                self._turn(consumer, _POLL_S)
+                if self._turn(consumer, _POLL_S):
+                    contact.heard()
+                elif contact.is_lost():
+                    raise KafkaException(_SILENCE)
             self._give_up()  # starts the count
             self._publish(consumer, commit_after_s=0.0)
         finally:
@@ -164,8 +173,11 @@ class GrouperService:
             self._stop_by_s = time.monotonic() + _STOP_S
         return self._stop_by_s is not None and time.monotonic() > self._stop_by_s
 
-    def _turn(self, consumer: LogConsumer, poll_s: float) -> None:
-        for message in self._fetch(consumer, poll_s):
+    def _turn(self, consumer: LogConsumer, poll_s: float) -> bool:
+        """Take in, publish; whether anything was heard of Kafka."""
+        assignment = self._assignment
+        messages = self._fetch(consumer, poll_s)
+        for message in messages:
             error = message.error()
             if error is not None:
                 self._failed(message, error)
@@ -182,6 +194,7 @@ class GrouperService:
         for owned in self._owned.values():
             owned.session.serve()
             owned.state.show(now_s)
+        return bool(messages) or assignment != self._assignment
 
     def _hold_back(self, consumer: LogConsumer) -> None:
         """Take nothing more in from a partition whose transaction was aborted, until one is committed.

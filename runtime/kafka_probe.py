@@ -20,6 +20,7 @@ class KafkaProbe:
 
     def __init__(self, settings: TraplineSettings) -> None:
         """Prepare; nothing is asked yet."""
+        self._settings = settings
         self._admin = admin_client(settings)
         self._lock = threading.Lock()
         self._asked_s = float("-inf")
@@ -33,6 +34,7 @@ class KafkaProbe:
                     require_kafka(self._admin, _TIMEOUT_S)
                 except KafkaUnavailableError as error:
                     self._problem = str(error)
+                    self._admin = admin_client(self._settings)  # it may not find back: runtime/contact.py
                 else:
                     self._problem = None
                 self._asked_s = time.monotonic()

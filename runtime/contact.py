@@ -1,0 +1,48 @@
+"""Whether a consumer that hears nothing has lost Kafka for good, and has to be replaced.
+
+librdkafka lets go of each broker that a metadata answer does not name. An answer that names none (of a Kafka
+of one node that was suspended, and for a moment counts itself as gone; of several that all were) leaves it
+without any; it then neither asks those of bootstrap.servers again nor reports an error, and waits for ever,
+though Kafka is there (2.16.0; its source of 2026-07 does the same). Only another client gets out of that.
+"""
+
+import time
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from runtime.kafka_clients import LogConsumer
+
+PATIENCE_S: Final = 30.0  # a broker that restarts is back by then; to replace a client costs a second
+_ASK_S: Final = 2.0
+
+
+class Contact:
+    """What one consumer heard of Kafka, and when."""
+
+    def __init__(self, consumer: LogConsumer) -> None:
+        """Begin to wait.
+
+        Args:
+            consumer: asked for Kafka's metadata where it was silent for 30 s, which takes 2 s at most.
+        """
+        self._consumer = consumer
+        self._heard_s = time.monotonic()
+
+    def heard(self) -> None:
+        """A record came, or an assignment."""
+        self._heard_s = time.monotonic()
+
+    def is_lost(self) -> bool:
+        """Whether nothing was heard for long, and Kafka does not answer this client either.
+
+        A Kafka that is away looks the same, and to replace the client does no harm then.
+        """
+        if time.monotonic() < self._heard_s + PATIENCE_S:
+            return False
+        try:
+            self._consumer.list_topics(timeout=_ASK_S)
+        except KafkaException:
+            return True
+        self.heard()
+        return False
