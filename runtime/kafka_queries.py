@@ -18,15 +18,17 @@ from runtime.kafka_rights import named
 
 _BEGIN: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _END: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NO_LEADER = KafkaError._NOENT  # noqa: SLF001  of a broker that has just started, or there is no such topic
 _STALE = frozenset(
     {
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
+        _NO_LEADER,
     }
 )
-"""What a broker answers to a client that does not know who leads a partition now."""
+"""What a client is answered that does not know who leads a partition now."""
 _NO_TOPIC = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 - librdkafka's names
 )
@@ -184,9 +186,12 @@ def _offsets(
         try:
             return {each.partition: answered(answer, timeout_s).offset for each, answer in answers.items()}
         except KafkaException as error:
-            if kafka_error(error).code() not in _STALE or time.monotonic() >= deadline_s:
-                raise KafkaException(named(kafka_error(error), f"READ on topic {topic}")) from error
-        # An admin client asks for metadata every five minutes only, and goes on asking the old leader, or
-        # with the old leader's epoch, until then.
-        admin.list_topics(topic, timeout=timeout_s)
+            cause = kafka_error(error)
+            if cause.code() not in _STALE or time.monotonic() >= deadline_s:
+                raise KafkaException(named(cause, f"READ on topic {topic}")) from error
+            # An admin client asks for metadata every five minutes only, and goes on asking the old leader, or
+            # with the old leader's epoch, until then.
+            known = admin.list_topics(topic, timeout=timeout_s).topics[topic]
+            if cause.code() == _NO_LEADER and known.error is not None:
+                raise KafkaException(named(cause, f"READ on topic {topic}")) from error
         time.sleep(_PAUSE_S)
