@@ -22,7 +22,7 @@ class ProxyLoop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None] | None] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work on the loop, and wait for its result."""
@@ -39,19 +39,24 @@ class ProxyLoop:
     async def listen(self, port: int, serve: Serve) -> asyncio.Server:
         """Open a port on the loop; 0 takes a free one."""
 
-        async def kept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             # asyncio itself holds no strong reference: with its client gone, a connection that still waits
             # for the other side would be collected.
-            task = asyncio.current_task()
+            task = asyncio.get_running_loop().create_task(serve(reader, writer))
             self._connections.add(task)
-            try:
-                await serve(reader, writer)
-            finally:
-                self._connections.discard(task)
+            task.add_done_callback(lambda task: self._served(task, writer))
 
-        server = await asyncio.start_server(kept, HOST, port)
+        server = await asyncio.start_server(connected, HOST, port)
         self._servers.append(server)
         return server
+
+    def _served(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._connections.discard(task)
+        if task.cancelled():  # perhaps before its first step, when nobody else would close it
+            writer.transport.abort()
+        elif (error := task.exception()) is not None:
+            writer.transport.abort()
+            self._loop.call_exception_handler({"message": "a proxy's connection failed", "exception": error})
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -72,7 +77,8 @@ class ProxyLoop:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=1.0)
-        await asyncio.sleep(0)  # closed transports tell their sockets in the loop's next turn
+        for _ in range(3):  # callbacks of what has ended, then closed transports tell their sockets
+            await asyncio.sleep(0)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
