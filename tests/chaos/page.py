@@ -55,7 +55,7 @@ def _sum(runs: Sequence[tuple[str, Sequence[Outcome]]]) -> str:
 
 def _problems(runs: Sequence[tuple[str, Sequence[Outcome]]]) -> Iterable[str]:
     failed = [
-        f"- {name}, round {outcome.number}: {problem}"
+        f"- {name}, round {outcome.number}: {problem.partition('; last words')[0].splitlines()[0]}"
         for name, outcomes in runs
         for outcome in outcomes
         for problem in outcome.problems
