@@ -20,10 +20,9 @@ SEED ?= 1
 TARGETS ?=
 ONLY ?=
 
-# Integration tests wait more than they compute (a third of a core each): three processes, each with a broker
-# of its own. With five, two cores were never idle and Kafka missed its own deadlines. A test that needs a quiet
-# machine gets longer deadlines instead.
-WORKERS ?= 3
+# Integration tests wait more than they compute (a third of a core each): four processes, each with a broker of
+# its own. A test that needs a quiet machine gets longer deadlines instead.
+WORKERS ?= 4
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
