@@ -1,7 +1,8 @@
 """The consumer groups that have positions in our topics, whoever's they are.
 
 Their offsets are asked through a consumer a group that joins nothing: the admin client's way to ask ends
-the process where a coordinator is not there (librdkafka#5040).
+the process where a coordinator is not there (librdkafka#5040). So does its way to have them described
+(librdkafka#4605), so they are described only where each broker has just answered.
 """
 
 from collections.abc import Iterable, Mapping
@@ -98,6 +99,7 @@ def consumer_groups(
     """
     problems: list[str] = []
     names = dict.fromkeys(first)
+    away = True  # some broker, perhaps a coordinator: to have its groups described would end the process
     try:
         listed = answered(admin.list_consumer_groups(request_timeout=_ASK_S), _ASK_S)
         names |= dict.fromkeys(each.group_id for each in listed.valid)
@@ -105,9 +107,10 @@ def consumer_groups(
             f"some consumer groups could not be listed: {explain(kafka_error(error))}"
             for error in listed.errors
         ]
+        away = bool(listed.errors)
     except KafkaException as error:
         problems.append(f"the consumer groups could not be listed: {explain(kafka_error(error))}")
-    described, hidden = _describe(admin, list(names))
+    described, hidden = ({}, {}) if away else _describe(admin, list(names))
     problems += [f"offsets of consumer group {name}: {text}" for name, text in hidden.items()]
     for name in hidden:  # its offsets would be asked for until the time is up
         del names[name]
