@@ -544,7 +544,7 @@ any_rules = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(partitions(), any_rules)
 def test_each_revision_is_published_once_and_each_window_has_one_verdict(raws, rules):
     life = alive(rules)
@@ -583,7 +583,7 @@ def test_each_revision_is_published_once_and_each_window_has_one_verdict(raws, r
             )
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     partitions(),
     st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=6),

@@ -133,7 +133,7 @@ def live(topics: Topics, *, rules=RULES, records: int, max_groups: int, transact
             committed += 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     partitions(),
     st.lists(st.integers(0, 5), max_size=5),
@@ -163,7 +163,7 @@ other_rules = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     partitions(),
     st.lists(st.tuples(st.integers(0, 5), other_rules), max_size=5),
