@@ -144,7 +144,7 @@ class Fetcher:
                 continue
             message = self._consumer.poll(POLL_S)
             if message is None:
-                if self._contact.is_lost():
+                if self._consumer.state.refusal is None and self._contact.is_lost():
                     self._connect_anew()
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
                 if self._plan.past and time.monotonic() > self._heard_s + SILENCE_S:
@@ -162,14 +162,13 @@ class Fetcher:
     def _connect_anew(self) -> None:
         """Go on with another client where this one hears nothing of Kafka any more."""
         log.warning("nothing is heard of Kafka; another client is tried", topic=self._topic.name)
-        self._committer = None  # closing revokes the partitions, and Kafka would not take a commit
-        self._consumer.close()
+        silent = self._consumer
         self._connect()
+        silent.close()
         if self._plan.group_id is None:
             self._assign(self._consumer)
         else:
-            self._drop([TopicPartition(self._topic.name, number) for number in self._readers])
-            self._subscribe()
+            self._subscribe()  # what was read ahead is dropped when partitions are assigned
 
     def _check_partitions(self, partitions: Collection[int]) -> None:
         """A partition that is named and not there would be waited for in silence."""
@@ -261,9 +260,10 @@ class Fetcher:
     # Partitions come and go: callbacks of poll
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self.read_ahead.failed:
+        if self.read_ahead.failed or consumer is not self._consumer:
             consumer.assign([])
             return
+        self._drop(list(self._readers))  # of a client that was replaced
         answers = self._topic.ask(lambda: consumer.committed(partitions, timeout=ASK_S))
         committed = {each.partition: each.offset for each in answers if each.offset >= 0}
         numbers = sorted(each.partition for each in partitions)
@@ -378,17 +378,20 @@ class Fetcher:
             and where.has(entry.present, complete=entry.complete)
         )
 
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if consumer is not self._consumer:  # one that was replaced is closed
+            return
         if self._committer is not None:
             self._committer.commit_now()  # still ours: the new owner starts where the user stopped
-        self._drop(partitions)
+        self._drop([each.partition for each in partitions])
 
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if consumer is not self._consumer:
+            return
         log.warning("partitions lost: Kafka did not hear of us in time", topic=self._topic.name)
-        self._drop(partitions)
+        self._drop([each.partition for each in partitions])
 
-    def _drop(self, partitions: Iterable[TopicPartition]) -> None:
-        numbers = [each.partition for each in partitions]
+    def _drop(self, numbers: Collection[int]) -> None:
         self.read_ahead.drop(numbers)
         for partition in numbers:
             self._readers.pop(partition, None)

@@ -15,6 +15,9 @@ from runtime.kafka_clients import LogConsumer
 
 PATIENCE_S: Final = 30.0  # a broker that restarts is back by then; to replace a client costs a second
 _ASK_S: Final = 2.0
+_TRIES: Final = (
+    2  # one of several brokers that does not answer is no reason: the next question may go to another
+)
 
 
 class Contact:
@@ -27,22 +30,25 @@ class Contact:
             consumer: asked for Kafka's metadata where it was silent for 30 s, which takes 2 s at most.
         """
         self._consumer = consumer
+        self._unanswered = 0
         self._heard_s = time.monotonic()
 
     def heard(self) -> None:
         """A record came, or an assignment."""
+        self._unanswered = 0
         self._heard_s = time.monotonic()
 
     def is_lost(self) -> bool:
-        """Whether nothing was heard for long, and Kafka does not answer this client either.
+        """Whether nothing was heard for long, and Kafka does not answer this client either, twice in a row.
 
-        A Kafka that is away looks the same, and to replace the client does no harm then.
+        A Kafka that is away looks the same: then another client waits for it.
         """
         if time.monotonic() < self._heard_s + PATIENCE_S:
             return False
         try:
             self._consumer.list_topics(timeout=_ASK_S)
         except KafkaException:
-            return True
+            self._unanswered += 1
+            return self._unanswered >= _TRIES
         self.heard()
         return False

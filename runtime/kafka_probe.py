@@ -9,6 +9,7 @@ from runtime.settings import TraplineSettings
 
 _MAX_AGE_S = 5.0  # an answer serves every scraper for so long
 _TIMEOUT_S = 1.0  # below the time-out of a usual probe, which is answered with the reason then
+_TRIES = 6  # of one client, in a row
 
 
 class KafkaProbe:
@@ -25,6 +26,7 @@ class KafkaProbe:
         self._lock = threading.Lock()
         self._asked_s = float("-inf")
         self._problem: str | None = None
+        self._failures = 0  # in a row
 
     def problem(self) -> str | None:
         """Why Kafka can't be used at present; None while it answers."""
@@ -34,8 +36,11 @@ class KafkaProbe:
                     require_kafka(self._admin, _TIMEOUT_S)
                 except KafkaUnavailableError as error:
                     self._problem = str(error)
-                    self._admin = admin_client(self._settings)  # it may not find back: runtime/contact.py
+                    self._failures += 1
+                    if self._failures % _TRIES == 0:
+                        self._admin = admin_client(self._settings)  # it may not find back: runtime/contact.py
                 else:
+                    self._failures = 0
                     self._problem = None
                 self._asked_s = time.monotonic()
             return self._problem

@@ -191,7 +191,7 @@ def _offsets(
                 raise KafkaException(named(cause, f"READ on topic {topic}")) from error
             # An admin client asks for metadata every five minutes only, and goes on asking the old leader, or
             # with the old leader's epoch, until then.
-            known = admin.list_topics(topic, timeout=timeout_s).topics[topic]
-            if cause.code() == _NO_LEADER and known.error is not None:
+            if cause.code() == _NO_LEADER and partition_count(admin, topic, timeout_s) is None:
                 raise KafkaException(named(cause, f"READ on topic {topic}")) from error
+            admin.list_topics(topic, timeout=timeout_s)
         time.sleep(_PAUSE_S)

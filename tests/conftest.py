@@ -25,9 +25,10 @@ def kafka_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnKaf
 
 @pytest.fixture
 def own_kafka(kafka_of_module: OwnKafka) -> OwnKafka:
-    """An embedded Kafka of this test alone: .kill(), .stop(), .restart(), .pause(), .resume().
+    """An embedded Kafka that this test may do anything to: .kill(), .stop(), .restart(), .pause(), .resume().
 
-    It runs when the test begins, whatever the one before has done to it; topics are what keeps them apart.
+    It is its module's, and runs when a test begins, whatever the one before has done to it; topics are what
+    keeps them apart.
     """
     kafka_of_module.recover()
     return kafka_of_module

@@ -94,10 +94,11 @@ class OwnKafka:
 
     def recover(self) -> None:
         """Have it run, whatever was done to it."""
-        if self.embedded.running:
-            self.resume()
-        else:
+        if not self.embedded.running:
             self.start()
+        elif psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+            self.resume()
+            _require_ready(self.bootstrap_servers)
 
     def __enter__(self) -> Self:
         self.start()
