@@ -85,7 +85,6 @@ class Fetcher:
         self._pid = os.getpid()
         self._closing = self.read_ahead.closing
         self._readers: dict[int, PartitionReader] = {}
-        self._heard_s = 0.0
         self._connect()
         self._thread = threading.Thread(target=self._run, name="trapline-groups", daemon=True)
         self._thread.start()
@@ -147,10 +146,9 @@ class Fetcher:
                 if self._consumer.state.refusal is None and self._contact.is_lost():
                     self._connect_anew()
                 self._topic.check_refusal(self._plan.settings.broker_wait_s)
-                if self._plan.past and time.monotonic() > self._heard_s + SILENCE_S:
+                if self._plan.past and self._contact.silent_s > SILENCE_S:
                     self._learn_ends()  # nothing may lie behind the range that would ask for it
             else:
-                self._heard_s = time.monotonic()
                 self._contact.heard()
                 self._on_message(message)
 
@@ -268,7 +266,6 @@ class Fetcher:
         committed = {each.partition: each.offset for each in answers if each.offset >= 0}
         numbers = sorted(each.partition for each in partitions)
         self._begin(consumer, numbers, committed)
-        self._contact.heard()
         log.info("partitions assigned", topic=self._topic.name, partitions=numbers)
 
     def _begin(self, consumer: Consumer, partitions: Iterable[int], committed: Mapping[int, int]) -> None:
@@ -294,7 +291,7 @@ class Fetcher:
             self._readers[partition] = PartitionReader(
                 partition, position, self._plan.selection, newest.get(partition), end
             )
-        self._heard_s = time.monotonic()
+        self._contact.heard()
         self._assign(consumer)
         self.read_ahead.begin({p: position.offset for p, position in positions.items()}, committed)
 

@@ -33,6 +33,11 @@ class Contact:
         self._unanswered = 0
         self._heard_s = time.monotonic()
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since it was heard last."""
+        return time.monotonic() - self._heard_s
+
     def heard(self) -> None:
         """A record came, or an assignment."""
         self._unanswered = 0
@@ -43,7 +48,7 @@ class Contact:
 
         A Kafka that is away looks the same: then another client waits for it.
         """
-        if time.monotonic() < self._heard_s + PATIENCE_S:
+        if self.silent_s < PATIENCE_S:
             return False
         try:
             self._consumer.list_topics(timeout=_ASK_S)
